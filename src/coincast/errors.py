@@ -1,0 +1,47 @@
+"""Every error coincast raises on purpose, and what its caller does next.
+
+    CoincastError            catch this one to catch them all; the command line prints it and exits with 2
+    ├── DataError            candles or a file that cannot be used as they are: mend the data
+    ├── RecipeError          a name, key or value that asks for something impossible: mend the request
+    ├── OutputError          a result could not be written: free the place it should go to, nothing was half written
+    └── LookAheadError       something reached for the future: never catch it, it is a fault in the code that called
+
+Each carries three sentences: what was found, why it matters, what to do.
+"""
+
+from __future__ import annotations
+
+
+class CoincastError(Exception):
+    """Something a person can act on.
+
+    Args:
+        found: what was met, with the value and the place.
+        why: what would go wrong if we went on.
+        do: the next step.
+    """
+
+    def __init__(self, found: str, why: str, do: str) -> None:
+        super().__init__(found, why, do)
+        self.found = found
+        self.why = why
+        self.do = do
+
+    def __str__(self) -> str:
+        return f"{self.found} {self.why} {self.do}"
+
+
+class DataError(CoincastError):
+    """Candles that break their own rules, or a file that holds none: mend the data and run again."""
+
+
+class RecipeError(CoincastError):
+    """A model, feature, key or span that does not exist or cannot work: correct the request."""
+
+
+class OutputError(CoincastError):
+    """A result could not be written: make room or name another place. Nothing was left half written."""
+
+
+class LookAheadError(CoincastError):
+    """The future was about to leak into the past. Do not catch this: correct the code that asked."""
