@@ -1,0 +1,1 @@
+"""coincast: honest forecasts of cryptocurrency prices, from candles to a verdict."""

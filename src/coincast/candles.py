@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 
 from .errors import DataError
 from .feed import Feed, from_numpy, utc
@@ -22,13 +23,13 @@ PRICES = ("open", "high", "low", "close")
 SCHEMA = pl.Schema(
     {
         "time": pl.Datetime("us", "UTC"),
-        **dict.fromkeys((*PRICES, "volume"), pl.Float64),
-        "observed": pl.Boolean,
+        **{name: pl.Float64() for name in (*PRICES, "volume")},
+        "observed": pl.Boolean(),
     }
 )
 
 # datetime64[us], UTC by definition: jaxtyping has no name for NumPy's times.
-Times = np.ndarray
+Times = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Candles:
             last close, volume 0, `observed` False. It is never an origin, a target or a truth.
 
     Raises:
-        DataError: a column, an order, a price or a missing bar breaks these rules. `clean` makes candles that keep them.
+        DataError: a column, an order, a price or a missing bar breaks these rules; `clean` mends that.
     """
 
     feed: Feed
@@ -106,7 +107,7 @@ class Candles:
         frame = self.frame.filter(condition)
         if frame.is_empty():
             raise DataError(
-                f"{self.feed} has no bar {words}; it spans {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC.",
+                f"{self.feed} has no bar {words}; it spans {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}.",
                 "There is nothing to learn from or to judge by.",
                 "Choose dates inside the span.",
             )

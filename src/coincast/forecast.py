@@ -56,7 +56,7 @@ class Forecast:
         finite = self.values.shape == expected and np.isfinite(self.values).all()
         if not finite or (np.diff(self.values, axis=-1) < 0).any():
             raise DataError(
-                f"{self.model} forecast values of shape {self.values.shape} for {expected}, or not finite, or unsorted.",
+                f"{self.model} gave values of shape {self.values.shape} for {expected}, or not finite, or unsorted.",
                 "Scores and intervals would be wrong without a word.",
                 "A model's predict must return K finite values for every window and horizon.",
             )

@@ -178,7 +178,7 @@ def cut(
 
 
 def labels(candles: Candles, horizons: Sequence[int]) -> Float[np.ndarray, "bar horizon"]:
-    """ln(close h intervals later / close) for every bar; NaN beyond the last bar and where that bar was not observed."""
+    """ln(close h intervals later / close) for every bar; NaN where that later bar is unknown or was not observed."""
     log_close = np.log(candles.close)
     seen = np.where(candles.observed, log_close, np.nan)
     out = np.full((len(candles), len(horizons)), np.nan)

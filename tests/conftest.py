@@ -1,0 +1,20 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def study_data() -> Path:
+    """The folder of study data. Where it is missing the test is counted as skipped; CI demands it."""
+    folder = Path(os.environ.get("COINCAST_DATA", ROOT / "../shared/data"))
+    if not folder.is_dir():
+        message = f"study data not found at {folder}: set COINCAST_DATA"
+        if os.environ.get("COINCAST_DEMAND_DATA"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
