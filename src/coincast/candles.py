@@ -172,7 +172,7 @@ def _check_prices(frame: pl.DataFrame) -> None:
     )
     filled = (
         pl.all_horizontal(pl.col(name) == pl.col("close") for name in ("open", "high", "low"))
-        & (pl.col("close") == pl.col("close").shift(1, fill_value=pl.col("close")))
+        & (pl.col("close") == pl.col("close").shift(1).fill_null(pl.col("close")))
         & (pl.col("volume") == 0)
     )
     bad = frame.filter(~(sane & (pl.col("observed") | filled)))

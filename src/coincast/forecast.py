@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 from jaxtyping import Bool, Float
 
 from .candles import Times
@@ -119,4 +120,37 @@ def join(parts: Sequence[Forecast]) -> Forecast:
         cutoff=np.concatenate([p.cutoff for p in parts]),
         price=np.concatenate([p.price for p in parts]),
         values=np.concatenate([p.values for p in parts]),
+    )
+
+
+def to_frame(forecast: Forecast) -> pl.DataFrame:
+    """One row an origin and horizon: `model, origin, target_time, horizon, price, values, cutoff`."""
+    n, h = len(forecast), len(forecast.horizons)
+    utc = pl.Datetime("us", "UTC")
+    return pl.DataFrame(
+        {
+            "model": [forecast.model] * (n * h),
+            "origin": pl.Series(np.repeat(forecast.origin, h)).cast(utc),
+            "target_time": pl.Series(forecast.target_time.ravel()).cast(utc),
+            "horizon": pl.Series(np.tile(forecast.horizons, n), dtype=pl.Int32),
+            "price": np.repeat(forecast.price, h),
+            "values": pl.Series(forecast.values.reshape(n * h, K), dtype=pl.Array(pl.Float64, K)),
+            "cutoff": pl.Series(np.repeat(forecast.cutoff, h)).cast(utc),
+        }
+    )
+
+
+def from_frame(frame: pl.DataFrame, feed: Feed, recipe: str) -> Forecast:
+    """What `to_frame` wrote."""
+    horizons = tuple(frame["horizon"].unique().sort())
+    first = frame.filter(pl.col("horizon") == horizons[0])
+    return Forecast(
+        feed=feed,
+        model=frame["model"][0],
+        recipe=recipe,
+        horizons=horizons,
+        origin=first["origin"].dt.replace_time_zone(None).to_numpy(),
+        cutoff=first["cutoff"].dt.replace_time_zone(None).to_numpy(),
+        price=first["price"].to_numpy(),
+        values=frame["values"].to_numpy().reshape(len(first), len(horizons), K).copy(),
     )

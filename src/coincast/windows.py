@@ -91,13 +91,14 @@ class Windows:
         ahead = np.array(self.horizons) * self.feed.interval.step
         y = np.where(self.origin[:, None] + ahead <= limit, self.y, np.nan)
         bars = int(np.searchsorted(self.known_at, limit, side="right"))
-        kept = self._take(np.isfinite(y).any(axis=1), y)
+        kept = self._take(np.asarray(np.isfinite(y).any(axis=1)), y)
         known = replace(kept, rows=self.rows[:bars], known_at=self.known_at[:bars])
         return replace(known, by=min(by, self.by) if self.by else by)
 
     def between(self, start: datetime, end: datetime) -> Windows:
         """The windows with `start <= origin < end`."""
-        return self._take((self.origin >= to_numpy(start)) & (self.origin < to_numpy(end)), self.y)
+        inside = np.asarray((self.origin >= to_numpy(start)) & (self.origin < to_numpy(end)))
+        return self._take(inside, self.y)
 
     def newest(self, count: int) -> Windows:
         """The `count` windows with the latest origins."""
@@ -112,6 +113,10 @@ class Windows:
         self.demand_settled()
         first = from_numpy(self.origin[round(len(self) * (1 - share))])
         return self.settled(by=first), self._take(self.origin >= to_numpy(first), self.y)
+
+    def unanswered(self) -> Windows:
+        """The same windows with every label blank: what a forecast may be asked of."""
+        return replace(self, y=np.full_like(self.y, np.nan))
 
     def demand_settled(self) -> datetime:
         """The time by which everything here was known.

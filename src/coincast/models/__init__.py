@@ -1,1 +1,57 @@
-"""One file a model: where it comes from, its settings, what it learns, how it forecasts."""
+"""One file a model: where it comes from, its settings, what it learns, how it forecasts.
+
+`MODELS` names them. A model's file is imported when it is first asked for, so that a list of names costs nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+
+from ..errors import RecipeError
+from ..forecaster import Forecaster
+
+MODELS: dict[str, str | type[Forecaster]] = {
+    "naive": "naive.Naive",
+    "naive-conformal": "naive.NaiveConformal",
+    "ewma-t": "ewma_t.EwmaT",
+    "garch-t": "garch_t.GarchT",
+    "seed-lstm": "seed_lstm.SeedLstm",
+    "lstm-t": "lstm_t.LstmT",
+}
+
+
+def register(model: type[Forecaster]) -> type[Forecaster]:
+    """Make a model known by its `name`; usable as a class decorator.
+
+    Raises:
+        RecipeError: another model has that name.
+    """
+    if MODELS.get(model.name, model) is not model:
+        raise RecipeError(
+            f"A model named {model.name!r} is registered already.",
+            "A table would not say which one it shows.",
+            "Choose another name.",
+        )
+    MODELS[model.name] = model
+    return model
+
+
+def model_named(name: str) -> type[Forecaster]:
+    """The model's class.
+
+    Raises:
+        RecipeError: no model has that name.
+    """
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, n=1)
+        raise RecipeError(
+            f"There is no model {name!r}.",
+            "A run names its models so that it can be run again.",
+            f"Did you mean {close[0]!r}?" if close else f"Choose among {', '.join(MODELS)}.",
+        )
+    found = MODELS[name]
+    if isinstance(found, str):
+        module, _, attribute = found.partition(".")
+        found = getattr(import_module(f".{module}", __package__), attribute)
+    return found

@@ -1,0 +1,171 @@
+"""Walk-forward: refit, forecast until the next refit, refit; never a label that was not known.
+
+The test's origins are cut into blocks of `refit_every` bars. Each block's model has learnt from what was settled at
+the block's first origin and forecasts every origin of the block. L. J. Tashman, "Out-of-sample tests of forecasting
+accuracy: an analysis and review", Int. J. Forecasting 16 (2000).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from .candles import Candles, Times
+from .errors import DataError
+from .feed import from_numpy, to_numpy
+from .fitted import Fitted, fit_windows
+from .forecast import Forecast, from_frame, join, to_frame
+from .forecaster import Watch
+from .output import new_folder
+from .recipe import Recipe
+from .windows import Windows
+from .workers import Map, Monitor, serial
+
+# A last block shorter than this share of the pace is served by the model before it.
+SHORTEST_BLOCK = 0.1
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One model's walk-forward.
+
+    Args:
+        recipe: how its forecasters were made.
+        fitted: one for each refit, in order.
+        forecast: from every origin of the test, the newest of which may have no truth yet.
+    """
+
+    recipe: Recipe
+    fitted: tuple[Fitted, ...]
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
+class Block:
+    """One refit and the origins it serves: `cutoff <= origin < end`."""
+
+    recipe: Recipe
+    windows: Windows
+    cutoff: datetime
+    end: datetime
+
+    @property
+    def digest(self) -> str:
+        """Names the block's result on disk: equal only for the same recipe, span and data."""
+        sha = hashlib.sha256(f"{self.recipe.digest} {self.cutoff} {self.end}".encode())
+        sha.update(np.ascontiguousarray(self.windows.rows).tobytes())
+        sha.update(np.ascontiguousarray(self.windows.y).tobytes())
+        return f"{self.recipe.model.name}-{sha.hexdigest()[:16]}"
+
+
+def silent(number: int, done: int, total: int, words: str) -> None:
+    """A `Monitor` that tells nobody."""
+
+
+def backtest(
+    recipes: Sequence[Recipe],
+    candles: Candles,
+    test_from: datetime,
+    do: Map = serial,
+    *,
+    parts: Path | None = None,
+    monitor: Monitor = silent,
+) -> list[Walk]:
+    """Every recipe walked over the same origins.
+
+    Args:
+        recipes: what to compare; all with the same horizons.
+        candles: all bars; those before `test_from` only train.
+        test_from: the first origin.
+        do: how the blocks are done, here or in processes; they are independent of each other.
+        parts: a folder that keeps finished blocks, so that an interrupted backtest goes on where it stopped.
+        monitor: told of progress; a block is numbered as in `blocks`.
+
+    Raises:
+        DataError: no origin lies in the test, or too few bars lie before it.
+    """
+    todo = blocks(recipes, candles, test_from)
+    done = {n: part for n, block in enumerate(todo) if parts and (part := _kept(parts / block.digest)) is not None}
+    for number in done:
+        monitor(number, 1, 1, "kept")
+    missing = [n for n in range(len(todo)) if n not in done]
+    # A model of few blocks has long ones: started first, they do not leave one worker alone at the end.
+    missing.sort(key=lambda n: sum(todo[n].recipe == block.recipe for block in todo))
+
+    def tell(position: int, done: int, total: int, words: str) -> None:
+        monitor(missing[position], done, total, words)
+
+    for position, part in do(walk_block, [todo[n] for n in missing], tell):
+        done[missing[position]] = part
+        monitor(missing[position], 1, 1, "done")
+        if parts:
+            _keep(parts / todo[missing[position]].digest, *part)
+    walks = []
+    for recipe in recipes:
+        fitted, forecasts = zip(*(done[n] for n, block in enumerate(todo) if block.recipe == recipe), strict=True)
+        walks.append(Walk(recipe, fitted, join(forecasts)))
+    return walks
+
+
+def blocks(recipes: Sequence[Recipe], candles: Candles, test_from: datetime) -> list[Block]:
+    """The blocks of every recipe, in order of recipe and time."""
+    origins = candles.known_at[candles.observed]
+    origins = origins[origins >= to_numpy(test_from)]
+    if not origins.size:
+        raise DataError(
+            f"The test is to start {test_from:%Y-%m-%d}; the last bar closes {candles.end:%Y-%m-%d %H:%M}.",
+            "There is nothing to test on.",
+            "Set --test-from inside the span of the candles.",
+        )
+    out = []
+    for recipe in recipes:
+        windows = recipe.windows(candles)
+        _demand_past(recipe, windows, origins)
+        edges = _edges(origins, recipe.refit_bars(candles.feed), candles)
+        out += [Block(recipe, windows, cutoff, end) for cutoff, end in itertools.pairwise(edges)]
+    return out
+
+
+def walk_block(block: Block, watch: Watch) -> tuple[Fitted, Forecast]:
+    """Learn from what was settled at the block's cutoff, forecast from its origins."""
+    fitted = fit_windows(block.recipe, block.windows, block.cutoff, watch)
+    return fitted, fitted.predict(block.windows.between(block.cutoff, block.end))
+
+
+def _edges(origins: Times, bars: int, candles: Candles) -> list[datetime]:
+    step = candles.feed.interval.step
+    span = int((origins[-1] - origins[0]) / step) + 1
+    starts = [k for k in range(0, span, bars) if k == 0 or span - k >= SHORTEST_BLOCK * bars]
+    return [from_numpy(origins[0] + k * step) for k in (*starts, span)]
+
+
+def _demand_past(recipe: Recipe, windows: Windows, origins: Times) -> None:
+    settled = windows.settled(by=from_numpy(origins[0]))
+    if len(settled) == 0 or windows.origin[0] > origins[0]:
+        raise DataError(
+            f"{recipe.model.name} cannot start at {from_numpy(origins[0]):%Y-%m-%d}: its first window ends"
+            f" {from_numpy(windows.origin[0]):%Y-%m-%d}.",
+            "A model needs bars for its features, its windows and its training before the first origin.",
+            "Set --test-from later, pass a longer history, or leave the model out with --models.",
+        )
+
+
+def _keep(folder: Path, fitted: Fitted, forecast: Forecast) -> None:
+    with new_folder(folder) as half:
+        fitted.save(half / "model")
+        to_frame(forecast).write_parquet(half / "forecast.parquet")
+
+
+def _kept(folder: Path) -> tuple[Fitted, Forecast] | None:
+    if not folder.is_dir():
+        return None
+    fitted = Fitted.load(folder / "model")
+    frame = pl.read_parquet(folder / "forecast.parquet")
+    return fitted, from_frame(frame, fitted.feed, fitted.recipe.digest)

@@ -1,0 +1,169 @@
+"""How to make a forecaster: a model's settings, horizons, seeds and the pace of refits; read from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import importlib.util
+import json
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from .candles import Candles
+from .errors import RecipeError
+from .feed import Feed
+from .forecaster import Forecaster
+from .models import model_named
+from .windows import Windows, cut
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a forecaster: the unit of tuning, backtest and service.
+
+    Args:
+        model: the forecaster's settings.
+        horizons: intervals ahead, ascending.
+        refit_every: bars between refits in a walk-forward.
+        seeds: a network for each; the declared forecast is their average.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(arbitrary_types_allowed=True)
+
+    model: Forecaster
+    horizons: tuple[int, ...] = (1, 7)
+    refit_every: int = 90
+    seeds: tuple[int, ...] = tuple(range(8))
+
+    def __post_init__(self) -> None:
+        ascending = list(self.horizons) == sorted(set(self.horizons))
+        if not self.horizons or self.horizons[0] < 1 or not ascending:
+            raise RecipeError(
+                f"The horizons {self.horizons} are not ascending whole numbers from 1.",
+                "A horizon counts the intervals between origin and target.",
+                "Write them as 1,7.",
+            )
+        if self.refit_every < 1 or not self.seeds:
+            raise RecipeError(
+                f"refit_every is {self.refit_every} and the seeds are {self.seeds}.",
+                "A walk-forward refits after a whole number of bars, with at least one seed.",
+                "Set refit_every to 1 or more and give a seed.",
+            )
+
+    def document(self) -> dict[str, Any]:
+        """Everything that makes this recipe, as JSON would hold it."""
+        settings = dataclasses.asdict(self)
+        return {"name": self.model.name, **settings}
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any setting."""
+        canonical = json.dumps(self.document(), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def windows(self, candles: Candles) -> Windows:
+        """The windows this recipe's model sees of `candles`."""
+        m = self.model
+        return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
+
+    def refit_bars(self, feed: Feed) -> int:
+        """Bars between refits: the model's own pace if it has one, the recipe's otherwise."""
+        days = self.model.refit_days
+        if days is None:
+            return self.refit_every
+        return max(1, round(days * 86_400 / feed.interval.delta.total_seconds()))
+
+
+def recipe_of(document: Mapping[str, Any]) -> Recipe:
+    """A recipe from what `Recipe.document` or a TOML table holds: `name`, `model` and the recipe's own keys.
+
+    Raises:
+        RecipeError: an unknown model, an unknown key (named), or a value of the wrong type.
+    """
+    settings = dict(document)
+    model_class = model_named(settings.pop("name"))
+    model_settings = settings.pop("model", {})
+    _refuse_unknown(model_settings, model_class, model_class.name)
+    _refuse_unknown(settings, Recipe, "the recipe")
+    model = _typed(model_class, model_settings, model_class.name)
+    return _typed(Recipe, {"model": model, **settings}, "the recipe")
+
+
+def read_recipes(path: Path, names: Sequence[str]) -> list[Recipe]:
+    """The recipes of a TOML file for the models named; a model without a table keeps its defaults.
+
+    The file's top keys (`horizons`, `refit_every`, `seeds`) hold for all; a table `[models.lstm-t]` sets that model's.
+
+    Raises:
+        RecipeError: the file cannot be read as TOML, or holds an unknown key, model or value.
+    """
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(
+            f"The recipe file {path} cannot be read ({error}).",
+            "A recipe is TOML.",
+            "See the README's example.",
+        ) from error
+    tables = document.pop("models", {})
+    for name in tables:
+        model_named(name)
+    return [recipe_of({**document, "name": name, "model": tables.get(name, {})}) for name in names]
+
+
+def load_plugin(path: Path) -> None:
+    """Run a Python file that registers features and models of its own.
+
+    Raises:
+        RecipeError: the file is not there or does not run.
+    """
+    name = f"coincast_plugin_{path.stem}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise RecipeError(f"The plug-in {path} is not a Python file.", "It was to register models.", "Check the path.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise RecipeError(
+            f"The plug-in {path} does not run ({type(error).__name__}: {error}).",
+            "Its models and features are not registered.",
+            "Run it with python on its own and mend it.",
+        ) from error
+
+
+def _typed(kind: type[Settings], settings: Mapping[str, Any], where: str) -> Settings:
+    try:
+        return TypeAdapter(kind).validate_python(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(
+            f"{where}: {'.'.join(map(str, first['loc']))} = {first['input']!r} ({first['msg']}).",
+            "A setting of the wrong kind would fail late or act otherwise than meant.",
+            "Correct the value.",
+        ) from error
+
+
+def _refuse_unknown(settings: Mapping[str, Any], kind: type, where: str) -> None:
+    known = [field.name for field in dataclasses.fields(kind)]
+    for key in settings:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            raise RecipeError(
+                f"{where} has no key {key!r}.",
+                "A misspelt setting would be ignored and the default used unseen.",
+                f"Did you mean {close[0]!r}?" if close else f"Choose among {', '.join(sorted(known))}.",
+            )
