@@ -188,7 +188,8 @@ def labels(candles: Candles, horizons: Sequence[int]) -> Float[np.ndarray, "bar 
     seen = np.where(candles.observed, log_close, np.nan)
     out = np.full((len(candles), len(horizons)), np.nan)
     for column, h in enumerate(horizons):
-        out[: len(seen) - h, column] = seen[h:] - log_close[: len(seen) - h]
+        followed = max(len(seen) - h, 0)
+        out[:followed, column] = seen[h:] - log_close[:followed]
     return out
 
 

@@ -1,0 +1,51 @@
+# make run    install what is locked, then the main job: real candles in, a verdict and a forecast out (out/report.html)
+# make test   everything that must hold: format, lint, types, tests
+# make check  format, lint and types alone
+# make bench  measured against peers, as tables
+# make proof  the long proofs, whole; their results are committed in bench/proof
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test check bench proof lock clean
+
+run: $(VENV)/run
+	$(BIN)/coincast run --sample btc-1d --out out
+
+test: check
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/test
+	$(BIN)/ruff format --check --quiet src tests bench
+	$(BIN)/ruff check --quiet src tests bench
+	$(BIN)/mypy
+
+bench: $(VENV)/test
+	$(BIN)/python -m bench
+
+proof: $(VENV)/test
+	$(BIN)/python -m bench.proof
+
+# Two steps: first all that is locked, by hash; then the project itself, which may ask for nothing more.
+$(VENV)/run: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/test: requirements-test.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) --require-hashes -r requirements-test.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	touch $@
+
+# The locks hold every platform's hashes and no address of an index. uv makes them; nothing else needs it.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+lock:
+	$(LOCK) pyproject.toml requirements.in --extra test -o requirements-test.lock
+	$(LOCK) pyproject.toml requirements.in -c requirements-test.lock -o requirements.lock
+
+clean:
+	rm -rf $(VENV) out

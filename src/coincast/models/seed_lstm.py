@@ -1,0 +1,141 @@
+"""The classic: sixty closes in, tomorrow's close out, by two LSTM layers.
+
+The recipe of countless notebooks and of the task this project began with: closes scaled to 0..1, LSTM(50), dropout,
+LSTM(50), dropout, one number; mean squared error on the price. It is here as it is, so that the tables can show what it
+is worth beside `naive`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..forecast import LEVELS, K
+from ..forecaster import Fit, State, Watch
+from ..training import Dataset, Training, from_arrays, respond, squared_error, to_arrays, train
+from ..windows import Scaler, Windows
+from .layers import LSTM, Dense, dropout
+
+UNITS = 50
+DROPOUT = 0.2
+
+
+class Network(eqx.Module):
+    """LSTM(50) - dropout .2 - LSTM(50) - dropout .2 - dense(1)."""
+
+    first: LSTM
+    second: LSTM
+    head: Dense
+
+    def __init__(self, key: PRNGKeyArray) -> None:
+        keys = jax.random.split(key, 3)
+        self.first = LSTM(1, UNITS, keys[0])
+        self.second = LSTM(UNITS, UNITS, keys[1])
+        self.head = Dense(UNITS, 1, keys[2])
+
+    def __call__(
+        self, chunk: Float[Array, "bar batch 1"], scored: int, key: PRNGKeyArray | None
+    ) -> Float[Array, "scored batch 1"]:
+        """The next scaled close after each of the last `scored` bars; dropout only with a key."""
+        after_first, after_second = (None, None) if key is None else jax.random.split(key)
+        hidden = dropout(self.first(chunk), DROPOUT, after_first)
+        return self.head(dropout(self.second(hidden)[-scored:], DROPOUT, after_second))
+
+
+@dataclass(frozen=True)
+class SeedLSTM:
+    """The next close from the last sixty, and further closes by feeding forecasts back.
+
+    One network, from the first of a run's seeds. Closes are scaled to 0..1 by the training bars alone; the latest
+    `validation` share of the windows stops the training and gives the errors that make a distribution of the point:
+    at each horizon, the quantiles of the validation residuals less their median, so that the forecast's median is what
+    the network said.
+
+    Args:
+        validation: share of the windows, the latest ones, that validates.
+        training: how to learn.
+        refit_days: days between refits in a backtest.
+    """
+
+    name: ClassVar[str] = "seed-lstm"
+    features: tuple[str, ...] = ("close",)
+    lookback: int = 60
+    at_least: int = 60
+    refit_days: int | None = 365
+    validation: float = 0.15
+    training: Training = field(
+        default=Training(
+            context=59, scored=1, batch=32, epochs=100, rate=1e-3, patience=10, plateau=5, factor=0.5
+        )
+    )
+
+    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
+        """One network a fold, trained on the earlier windows and judged on the later ones.
+
+        Raises:
+            DataError: a fold has too few bars.
+        """
+        fits = []
+        for number, fold in enumerate(folds):
+            before, whole = number * self.training.epochs, len(folds) * self.training.epochs
+
+            def told(done: int, _: int, words: str, before: int = before, whole: int = whole) -> None:
+                watch(before + done, whole, words)
+
+            fits.append(self._fit_one(fold, seeds[:1], told))
+        return fits
+
+    def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
+        training, validation = fold.hold_out(self.validation)
+        scaler = Scaler.min_max(training)
+        following = next_bar(scaler(fold.rows), fold)
+        dataset = Dataset(scaler(fold.rows), _only(following, training), _only(following, validation))
+        network, history = train(Network, squared_error, dataset, self.training, seeds, watch)
+        state = {**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}
+        errors = validation.y - self._point(state, validation)
+        spread = np.nanquantile(errors, LEVELS, axis=0, method="hazen").T
+        return Fit({**state, "errors": spread - spread[:, [K // 2]]}, history)
+
+    def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
+        """The point forecast's log-return plus the validation errors of its horizon."""
+        return self._point(state, windows)[:, :, None] + state["errors"]
+
+    def _point(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon"]:
+        """ln(forecast close / price), h closes ahead by h steps, each reading the forecasts before it."""
+        scaler = Scaler(state["offset"], state["scale"])
+        network = from_arrays(Network, {name: state[name] for name in state if "." in name})
+        x = scaler(windows.x)
+        path = []
+        for _ in range(max(windows.horizons)):
+            path.append(respond(network, x)[0].astype(float))
+            x = np.concatenate([x[:, 1:], path[-1][:, None]], axis=1)
+        ahead = scaler.inverse(np.concatenate(path, axis=1)[:, np.array(windows.horizons) - 1, None])[..., 0]
+        # A price cannot be negative, though an extrapolated one may be.
+        return np.log(np.maximum(ahead / windows.price[:, None], 0.01))
+
+
+def next_bar(
+    values: Float[np.ndarray, "bar feature"], fold: Windows
+) -> Float[np.ndarray, "bar feature"]:
+    """The values of the bar after each; NaN where that bar is unknown or was not observed."""
+    observed = np.zeros(len(values), dtype=bool)
+    observed[fold.last] = True
+    for column, h in enumerate(fold.horizons):
+        observed[fold.last[np.isfinite(fold.y[:, column])] + h] = True
+    after = np.full(values.shape, np.nan)
+    after[:-1] = np.where(observed[1:, None], values[1:], np.nan)
+    return after
+
+
+def _only(targets: Float[np.ndarray, "bar 1"], windows: Windows) -> Float[np.ndarray, "bar 1"]:
+    """The targets at these windows' origins whose bar after was known by then too."""
+    kept = np.full(targets.shape, np.nan)
+    known = windows.last[windows.last + 1 < len(windows.rows)]
+    kept[known] = targets[known]
+    return kept

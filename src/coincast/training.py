@@ -1,0 +1,533 @@
+"""The one training loop.
+
+A **member** is one network: one seed of one fold. The members of a fold are one program: `jax.vmap` over members,
+`lax.fori_loop` over a block of batches. Between blocks stands plain Python, which shuffles, watches, answers Ctrl-C,
+and ends when every member has stopped. A fold is always trained alone, so that it gives the same bits inside a
+walk-forward as by itself on the day it is refitted live.
+
+A batch is a set of **chunks**, runs of consecutive bars. The network is scored at the last `scored` bars of each; the
+`context` bars before only fill its memory. With `scored=1` this is the classic many-to-one window, shuffled; with more
+it is dense supervision, a target at every bar for the price of one pass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from .errors import DataError
+from .forecaster import History, Watch
+
+# Batches in one compiled call: Python sees Ctrl-C between two of them.
+BLOCK = 16
+# Windows in one call of `respond`: shorter calls are filled up, since another shape may round differently.
+AT_ONCE = 64
+# Bars on the device are filled up to this times a power of four, so that new data seldom means a new program.
+ROOM = 4096
+
+# (outputs, targets) -> the loss of each target. A network maps (chunk, scored, key) -> outputs.
+Loss = Callable[[Float[Array, "bar batch ..."], Float[Array, "bar batch target"]], Float[Array, "bar batch target"]]
+Build = Callable[[PRNGKeyArray], Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network learns.
+
+    Args:
+        context: bars of each chunk that come before the first scored one.
+        scored: bars of each chunk, its last ones, at which the network is scored; 1 for many-to-one windows.
+        batch: chunks in a batch.
+        epochs: passes over the training bars at most.
+        rate: learning rate of Adam (Kingma and Ba 2015) at the start.
+        weight_decay: share of each weight taken away per unit of learning rate (AdamW, Loshchilov and Hutter 2019).
+        clip: largest norm of a member's gradient; None for no limit.
+        patience: epochs without a better validation loss after which a member stops.
+        plateau: epochs without a better validation loss after which a member's learning rate falls.
+        factor: what the learning rate is then multiplied by.
+    """
+
+    context: int
+    scored: int
+    batch: int
+    epochs: int
+    rate: float
+    weight_decay: float = 0.0
+    clip: float | None = None
+    patience: int = 10
+    plateau: int = 5
+    factor: float = 0.5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One fold as the loop sees it. Nothing in it may be later than the fold's cutoff.
+
+    Args:
+        inputs: what the network reads, scaled; NaN only before the first usable bar.
+        train: targets to learn from; NaN where there is none.
+        validation: targets that choose the best epoch; NaN where there is none.
+
+    Raises:
+        DataError: an input is missing after the first usable bar.
+    """
+
+    inputs: Float[np.ndarray, "bar feature"]
+    train: Float[np.ndarray, "bar target"]
+    validation: Float[np.ndarray, "bar target"]
+
+    def __post_init__(self) -> None:
+        usable = np.isfinite(self.inputs).all(axis=1)
+        if not usable[self.first :].all() or not usable.any():
+            raise DataError(
+                f"A feature has no value at bar {len(usable) - 1 - int(np.argmin(usable[::-1]))} of {len(usable)}.",
+                "The network would read a hole as a number.",
+                "Use features that have a value at every bar after their warm-up.",
+            )
+
+    @property
+    def first(self) -> int:
+        """The first usable bar."""
+        return int(np.argmax(np.isfinite(self.inputs).all(axis=1)))
+
+
+def squared_error(
+    outputs: Float[Array, "bar batch target"], targets: Float[Array, "bar batch target"]
+) -> Float[Array, "bar batch target"]:
+    """(output - target) squared; its mean is the MSE."""
+    return (outputs - targets) ** 2
+
+
+def student_t_nll(
+    outputs: Float[Array, "bar batch target 3"], targets: Float[Array, "bar batch target"]
+) -> Float[Array, "bar batch target"]:
+    """Minus the log density of Student's t. The outputs are its location, the logarithm of its scale, and its degrees
+    of freedom, along the last axis.
+    """
+    location, log_scale, dof = outputs[..., 0], outputs[..., 1], outputs[..., 2]
+    z = (targets - location) * jnp.exp(-log_scale)
+    normaliser = jax.lax.lgamma(dof / 2) - jax.lax.lgamma((dof + 1) / 2) + 0.5 * jnp.log(dof * jnp.pi)
+    return normaliser + log_scale + (dof + 1) / 2 * jnp.log1p(z * z / dof)
+
+
+def train(
+    build: Build, loss: Loss, dataset: Dataset, settings: Training, seeds: Sequence[int], watch: Watch
+) -> tuple[PyTree, History]:
+    """Train one network a seed on one fold.
+
+    Args:
+        build: makes a network from a random key.
+        loss: the loss of each target; batches and epochs average it over the targets there are.
+        dataset: the fold.
+        settings: how to learn.
+        seeds: one member each; a seed alone decides a member's first weights, its batches and its dropout.
+        watch: told of every epoch; what it raises ends the training.
+
+    Returns:
+        The networks with the best validation loss, every array with a leading member axis, and how they got there.
+
+    Raises:
+        DataError: there are too few bars for one chunk, or a member's validation loss was never finite.
+    """
+    prepare()
+    learning, judging = (_on_device(dataset, targets) for targets in (dataset.train, dataset.validation))
+    exam = _exam(dataset, settings)
+    members = _start(build, jnp.array(seeds), settings)
+    best, progress = members.network, _begin(len(seeds), settings)
+    records = []
+    for epoch in range(settings.epochs):
+        members, train_loss = _epoch(members, learning, dataset, progress, epoch, loss, settings, seeds)
+        losses = _examine(members.network, judging, exam, loss, settings)
+        records.append((train_loss, losses, progress.rate, progress.live))
+        progress, better = judge(progress, losses, epoch, settings)
+        best = _keep(jnp.array(better), members.network, best)
+        watch(epoch + 1, settings.epochs, _words(progress, losses))
+        if not progress.live.any():
+            break
+    _demand_finite(progress, seeds)
+    return best, _history(records, progress)
+
+
+# --- which chunks -----------------------------------------------------------------------------------------------------
+
+
+def shuffled(dataset: Dataset, settings: Training, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
+    """Where each chunk of an epoch starts; -1 fills the last batch.
+
+    Chunks are laid end to end over the training bars from a random phase and shuffled; the first and the last are moved
+    inwards, so that no chunk reads a bar after the last training target. With `scored=1` every window comes once.
+
+    Raises:
+        DataError: there are too few bars for one chunk.
+    """
+    random = np.random.default_rng([seed, epoch])
+    lowest = dataset.first + settings.context
+    bars = _labelled(dataset.train, lowest)
+    if not bars.size or bars[-1] - settings.scored + 1 < lowest:
+        _refuse_few(len(dataset.inputs), settings)
+    phase = random.integers(settings.scored)
+    heads = np.arange(bars[0] - phase, bars[-1] + 1, settings.scored).clip(lowest, bars[-1] - settings.scored + 1)
+    heads = heads[_holds_any(dataset.train, heads, settings.scored)]
+    return _in_batches(random.permutation(heads) - settings.context, settings.batch)
+
+
+def _exam(dataset: Dataset, settings: Training) -> Int[np.ndarray, "step batch"]:
+    """Chunks that score every validation bar once; the last may hang over the end, where nothing is."""
+    bars = _labelled(dataset.validation, dataset.first + settings.context)
+    if not bars.size:
+        _refuse_few(len(dataset.inputs), settings)
+    heads = np.arange(bars[0], bars[-1] + 1, settings.scored)
+    return _in_batches(heads - settings.context, settings.batch)
+
+
+def _labelled(targets: Float[np.ndarray, "bar target"], lowest: int) -> Int[np.ndarray, " labelled"]:
+    bars = np.flatnonzero(np.isfinite(targets).any(axis=1))
+    return bars[bars >= lowest]
+
+
+def _holds_any(
+    targets: Float[np.ndarray, "bar target"], heads: Int[np.ndarray, " chunk"], scored: int
+) -> Bool[np.ndarray, " chunk"]:
+    count = np.concatenate([[0], np.isfinite(targets).any(axis=1).cumsum()])
+    return count[heads + scored] > count[heads]
+
+
+def _in_batches(starts: Int[np.ndarray, " chunk"], batch: int) -> Int[np.ndarray, "step batch"]:
+    steps = -(-len(starts) // batch)
+    filled = np.full(steps * batch, -1)
+    filled[: len(starts)] = starts
+    return filled.reshape(steps, batch)
+
+
+def _refuse_few(bars: int, settings: Training) -> None:
+    raise DataError(
+        f"{bars} bars are too few to train and validate on chunks of {settings.context + settings.scored} bars.",
+        "A network that never sees a full chunk learns nothing.",
+        "Pass a longer history or a later first test date.",
+    )
+
+
+# --- when to stop -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where each member stands after an epoch.
+
+    Args:
+        best: lowest validation loss so far.
+        best_epoch: when it was reached, from 0; -1 if never.
+        wait: epochs since then.
+        stalled: epochs since then or since the learning rate last fell.
+        rate: learning rate of the next epoch.
+        live: False once a member has stopped.
+    """
+
+    best: Float[np.ndarray, " member"]
+    best_epoch: Int[np.ndarray, " member"]
+    wait: Int[np.ndarray, " member"]
+    stalled: Int[np.ndarray, " member"]
+    rate: Float[np.ndarray, " member"]
+    live: Bool[np.ndarray, " member"]
+
+
+def _begin(members: int, settings: Training) -> Progress:
+    none = np.zeros(members, dtype=int)
+    return Progress(
+        best=np.full(members, np.inf),
+        best_epoch=none - 1,
+        wait=none,
+        stalled=none,
+        rate=np.full(members, settings.rate),
+        live=np.ones(members, dtype=bool),
+    )
+
+
+def judge(
+    progress: Progress, losses: Float[np.ndarray, " member"], epoch: int, settings: Training
+) -> tuple[Progress, Bool[np.ndarray, " member"]]:
+    """Early stopping and the fall of the learning rate, member by member, as Keras's `EarlyStopping` and
+    `ReduceLROnPlateau` have them with `min_delta=0`.
+
+    Returns:
+        Where the members stand now, and which of them are better than ever.
+    """
+    better = progress.live & (losses < progress.best)
+    wait = np.where(better, 0, progress.wait + 1)
+    stalled = np.where(better, 0, progress.stalled + 1)
+    falls = progress.live & (stalled >= settings.plateau)
+    judged = Progress(
+        best=np.where(better, losses, progress.best),
+        best_epoch=np.where(better, epoch, progress.best_epoch),
+        wait=wait,
+        stalled=np.where(falls, 0, stalled),
+        rate=np.where(falls, progress.rate * settings.factor, progress.rate),
+        live=progress.live & (wait < settings.patience),
+    )
+    return judged, better
+
+
+def _words(progress: Progress, losses: Float[np.ndarray, " member"]) -> str:
+    return f"{progress.live.sum()} of {len(losses)} learning, validation loss {np.mean(progress.best):.5g}"
+
+
+def _demand_finite(progress: Progress, seeds: Sequence[int]) -> None:
+    lost = [seed for seed, epoch in zip(seeds, progress.best_epoch, strict=True) if epoch < 0]
+    if lost:
+        raise DataError(
+            f"The validation loss of seed {lost[0]} was never a finite number.",
+            "A network that diverged from the start has nothing to say.",
+            "Look for extreme values in the features, or lower the learning rate.",
+        )
+
+
+def _history(records: Sequence[tuple[np.ndarray, ...]], progress: Progress) -> History:
+    train_loss, validation, rate, live = (np.stack(column, axis=1) for column in zip(*records, strict=True))
+    return History(
+        train=np.where(live, train_loss, np.nan),
+        validation=np.where(live, validation, np.nan),
+        learning_rate=np.where(live, rate, np.nan),
+        best_epoch=progress.best_epoch,
+        converged=~progress.live,
+    )
+
+
+# --- the compiled parts -----------------------------------------------------------------------------------------------
+
+
+class _Bars(NamedTuple):
+    """A fold on the device: holes are zeros, `there` says where a target is."""
+
+    inputs: Float[Array, "room feature"]
+    targets: Float[Array, "room target"]
+    there: Bool[Array, "room target"]
+
+
+class _Members(NamedTuple):
+    """Every array has a leading member axis."""
+
+    network: PyTree
+    moments: PyTree
+    key: PRNGKeyArray
+
+
+def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"]) -> _Bars:
+    room = ROOM
+    while room < 2 * len(targets):
+        room *= 4
+
+    def filled(values: np.ndarray) -> np.ndarray:
+        return np.pad(values, ((0, room - len(values)), (0, 0)))
+
+    there = np.isfinite(targets)
+    inputs = np.nan_to_num(dataset.inputs).astype(np.float32)
+    known = np.where(there, targets, 0.0).astype(np.float32)
+    return _Bars(*(jnp.array(filled(values)) for values in (inputs, known, there)))
+
+
+def _optimiser(settings: Training) -> optax.GradientTransformation:
+    clip = optax.identity() if settings.clip is None else optax.clip_by_global_norm(settings.clip)
+    return optax.chain(clip, optax.scale_by_adam(), optax.add_decayed_weights(settings.weight_decay))
+
+
+@partial(jax.jit, static_argnames=("build", "settings"))
+def _start(build: Build, seeds: Int[Array, " member"], settings: Training) -> _Members:
+    def one(seed: Array) -> _Members:
+        first, later = jax.random.split(jax.random.key(seed))
+        network = build(first)
+        return _Members(network, _optimiser(settings).init(network), later)
+
+    return jax.vmap(one)(seeds)
+
+
+def _batch_loss(
+    network: Any, bars: _Bars, starts: Int[Array, " batch"], key: PRNGKeyArray | None, loss: Loss, settings: Training
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The mean loss over the targets of a batch, and how many there are."""
+    rows = jnp.maximum(starts, 0) + jnp.arange(settings.context + settings.scored)[:, None]
+    outputs = network(bars.inputs[rows], settings.scored, key)
+    rows = rows[-settings.scored :]
+    there = bars.there[rows] & (starts >= 0)[:, None]
+    count = there.sum().astype(jnp.float32)
+    losses = jnp.where(there, loss(outputs, bars.targets[rows]), 0.0)
+    return losses.sum() / jnp.maximum(count, 1.0), count
+
+
+@partial(jax.jit, static_argnames=("loss", "settings"))
+def _advance(
+    members: _Members,
+    bars: _Bars,
+    block: Int[Array, "member step batch"],
+    steps: int,
+    first_step: int,
+    live: Bool[Array, " member"],
+    rate: Float[Array, " member"],
+    loss: Loss,
+    settings: Training,
+) -> tuple[_Members, Float[Array, "member 2"]]:
+    """Learn from the first `steps` batches of a block; also each member's summed loss and count of targets."""
+    optimiser = _optimiser(settings)
+
+    def one(
+        member: _Members, starts: Array, step: Array, live: Array, rate: Array
+    ) -> tuple[_Members, Float[Array, " 2"]]:
+        key = jax.random.fold_in(member.key, step)
+        slope = jax.value_and_grad(_batch_loss, has_aux=True)
+        (value, count), gradient = slope(member.network, bars, starts, key, loss, settings)
+        change, moments = optimiser.update(gradient, member.moments, member.network)
+        network = jax.tree.map(lambda weight, move: weight - rate * move, member.network, change)
+        moved = _Members(network, moments, member.key)
+        return _choose(live & (count > 0), moved, member), jnp.stack([value * count, count])
+
+    def step(index: Array, carry: tuple[_Members, Array]) -> tuple[_Members, Array]:
+        members, tally = carry
+        members, more = jax.vmap(one, in_axes=(0, 0, None, 0, 0))(
+            members, block[:, index], first_step + index, live, rate
+        )
+        return members, tally + more
+
+    return jax.lax.fori_loop(0, steps, step, (members, jnp.zeros((len(live), 2))))
+
+
+@partial(jax.jit, static_argnames=("loss", "settings"))
+def _score(
+    networks: PyTree, bars: _Bars, block: Int[Array, "step batch"], steps: int, loss: Loss, settings: Training
+) -> Float[Array, "member 2"]:
+    """Each member's summed loss and count of targets over the first `steps` batches of a block."""
+
+    def one(network: Any) -> Float[Array, " 2"]:
+        def step(index: Array, tally: Array) -> Array:
+            value, count = _batch_loss(network, bars, block[index], None, loss, settings)
+            return tally + jnp.stack([value * count, count])
+
+        return jax.lax.fori_loop(0, steps, step, jnp.zeros(2))
+
+    return jax.vmap(one)(networks)
+
+
+def _choose(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+@jax.jit
+def _keep(better: Bool[Array, " member"], now: PyTree, before: PyTree) -> PyTree:
+    return jax.vmap(_choose)(better, now, before)
+
+
+# --- the loop around them ---------------------------------------------------------------------------------------------
+
+
+def _epoch(
+    members: _Members,
+    bars: _Bars,
+    dataset: Dataset,
+    progress: Progress,
+    epoch: int,
+    loss: Loss,
+    settings: Training,
+    seeds: Sequence[int],
+) -> tuple[_Members, Float[np.ndarray, " member"]]:
+    """Every batch of an epoch, block by block; also the mean training loss of each member."""
+    starts = _stack([shuffled(dataset, settings, seed, epoch) for seed in seeds])
+    live, rate = jnp.array(progress.live), jnp.array(progress.rate, dtype=jnp.float32)
+    tally = np.zeros((len(seeds), 2))
+    for done, steps, block in _blocks(starts):
+        first_step = epoch * starts.shape[1] + done
+        members, part = _advance(members, bars, block, steps, first_step, live, rate, loss, settings)
+        tally += np.asarray(part)
+    return members, tally[:, 0] / tally[:, 1]
+
+
+def _examine(
+    networks: PyTree, bars: _Bars, exam: Int[np.ndarray, "step batch"], loss: Loss, settings: Training
+) -> Float[np.ndarray, " member"]:
+    parts = [
+        np.asarray(_score(networks, bars, block[0], steps, loss, settings), dtype=float)
+        for _, steps, block in _blocks(exam[None])
+    ]
+    tally = np.sum(parts, axis=0)
+    return tally[:, 0] / tally[:, 1]
+
+
+def _stack(starts: Sequence[Int[np.ndarray, "step batch"]]) -> Int[np.ndarray, "member step batch"]:
+    """Members' phases differ, so their epochs may differ by a batch: fill up with empty ones."""
+    steps = max(len(each) for each in starts)
+    return np.stack([np.pad(each, ((0, steps - len(each)), (0, 0)), constant_values=-1) for each in starts])
+
+
+def _blocks(
+    starts: Int[np.ndarray, "member step batch"],
+) -> Iterator[tuple[int, int, Int[np.ndarray, "member step batch"]]]:
+    """(batches done before, batches in it, the block itself, filled up to one shape)."""
+    for done in range(0, starts.shape[1], BLOCK):
+        block = starts[:, done : done + BLOCK]
+        steps = block.shape[1]
+        yield done, steps, np.pad(block, ((0, 0), (0, BLOCK - steps), (0, 0)), constant_values=-1).astype(np.int32)
+
+
+# --- after training ---------------------------------------------------------------------------------------------------
+
+
+@jax.jit
+def _respond(networks: PyTree, chunk: Float[Array, "bar batch feature"]) -> Float[Array, "member batch ..."]:
+    return jax.vmap(lambda network: network(chunk, 1, None)[0])(networks)
+
+
+def respond(networks: PyTree, x: Float[np.ndarray, "window bar feature"]) -> Float[np.ndarray, "member window ..."]:
+    """What each member says at the last bar of each window. A window's answer has the same bits whatever stands beside
+    it: windows go through in batches of one fixed shape.
+    """
+    prepare()
+    answers = []
+    for first in range(0, len(x), AT_ONCE):
+        part = x[first : first + AT_ONCE]
+        chunk = np.zeros((AT_ONCE, *x.shape[1:]), dtype=np.float32)
+        chunk[: len(part)] = part
+        answers.append(np.asarray(_respond(networks, chunk.swapaxes(0, 1)))[:, : len(part)])
+    return np.concatenate(answers, axis=1)
+
+
+def to_arrays(networks: PyTree) -> dict[str, np.ndarray]:
+    """A network's arrays by name, `first.kernel`, for saving."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(networks)
+    return {_name(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def from_arrays(build: Build, arrays: Mapping[str, np.ndarray]) -> PyTree:
+    """The networks that `to_arrays` took apart; `build` tells their form."""
+    form = eqx.filter_eval_shape(build, jax.random.key(0))
+    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.array(arrays[_name(path)]), form)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+@cache
+def prepare() -> None:
+    """Keep compiled programs between runs, and one core a process: members are many, and so are processes.
+
+    The programs lie in `$COINCAST_CACHE`, or in the user's cache folder; where that cannot be written, each process
+    compiles anew. Flags that the user has set stay.
+    """
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+    root = os.environ.get("COINCAST_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "coincast")
+    folder = Path(root, "xla")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
