@@ -1,4 +1,4 @@
-"""Where a model errs: its largest misses, what its errors remember, whether it forecasts or repeats, and when it won."""
+"""Where a model errs: its largest misses, what its errors remember, whether it repeats the past, and when it won."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _autocorrelation(group: Group, lags: int) -> pl.DataFrame:
     residuals = (group.rows["truth"] - group.rows["median"]).to_numpy()
     if len(residuals) <= lags or np.ptp(residuals) == 0:
         return _AUTOCORRELATION.to_frame()
-    values, interval = acf(residuals, nlags=lags, alpha=0.05, bartlett_confint=True)
+    memory = acf(residuals, nlags=lags, alpha=0.05, bartlett_confint=True, result_object=True)
     return pl.DataFrame(
         {
             "model": [group.model] * lags,
             "horizon": [group.horizon] * lags,
             "lag": np.arange(1, lags + 1),
-            "autocorrelation": values[1:],
-            "band": (interval[:, 1] - values)[1:],
+            "autocorrelation": memory.acf[1:],
+            "band": (memory.confint[:, 1] - memory.acf)[1:],
         },
         schema=_AUTOCORRELATION,
     )
@@ -107,7 +107,8 @@ def _illusion(group: Group, candles: Candles) -> LagIllusion:
     horizon = group.horizon
     predicted = group.rows["predicted"].to_numpy()
     target = rows_at(group.rows["origin"].dt.replace_time_zone(None).to_numpy(), candles) + horizon
-    shifts = {s: _correlation(predicted, candles.close[np.maximum(target - s, 0)]) for s in range(horizon + 4)}
+    furthest = min(horizon + 3, int(target.min()))
+    shifts = {s: _correlation(predicted, candles.close[target - s]) for s in range(furthest + 1)}
     known = {s: value for s, value in shifts.items() if value is not None}
     return LagIllusion(
         model=group.model,

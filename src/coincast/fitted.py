@@ -63,7 +63,7 @@ class Fitted:
         Raises:
             OutputError: the folder holds something already or cannot be written.
         """
-        arrays = {f"state.{name}": np.ascontiguousarray(value) for name, value in self.state.items()}
+        arrays = {f"state.{name}": np.asarray(value, order="C") for name, value in self.state.items()}
         if self.history:
             arrays |= {f"history.{name}": value for name, value in vars(self.history).items()}
         document = {"recipe": self.recipe.document(), "feed": str(self.feed), "cutoff": self.cutoff.isoformat()}

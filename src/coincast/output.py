@@ -52,7 +52,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(half, ignore_errors=True)
 
 
-def folder(path: Path) -> Path:
+def make_folder(path: Path) -> Path:
     """The folder at `path`, made if it is not there, and proved writable before any work is done for it.
 
     Raises:
@@ -64,6 +64,20 @@ def folder(path: Path) -> Path:
             return path
     except OSError as error:
         raise _refusal(path, error) from error
+
+
+def vacant(path: Path) -> None:
+    """Refuse a place that holds something, before any work is done for it.
+
+    Raises:
+        OutputError: `path` is a file or a folder with something in it.
+    """
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise OutputError(
+            f"{path} holds something already.",
+            "It would be overwritten.",
+            "Name another place with --out, or remove it first.",
+        )
 
 
 def _refusal(path: Path, error: OSError) -> OutputError:

@@ -11,14 +11,16 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .candles import Candles
 from .errors import RecipeError
-from .feed import Feed
+from .feed import Feed, Interval
 from .forecaster import Forecaster
 from .models import model_named
 from .windows import Windows, cut
@@ -83,6 +85,13 @@ class Recipe:
         return max(1, round(days * 86_400 / feed.interval.delta.total_seconds()))
 
 
+def pace(interval: Interval) -> dict[str, Any]:
+    """Horizons and refits that suit bars of this length: a day ahead of bars within a day, a week ahead of days."""
+    if interval.delta < timedelta(days=1):
+        return {"horizons": (1, 24), "refit_every": interval.bars(timedelta(days=120))}
+    return {"horizons": (1, 7), "refit_every": 90}
+
+
 def recipe_of(document: Mapping[str, Any]) -> Recipe:
     """A recipe from what `Recipe.document` or a TOML table holds: `name`, `model` and the recipe's own keys.
 
@@ -98,26 +107,39 @@ def recipe_of(document: Mapping[str, Any]) -> Recipe:
     return _typed(Recipe, {"model": model, **settings}, "the recipe")
 
 
-def read_recipes(path: Path, names: Sequence[str]) -> list[Recipe]:
-    """The recipes of a TOML file for the models named; a model without a table keeps its defaults.
-
-    The file's top keys (`horizons`, `refit_every`, `seeds`) hold for all; a table `[models.lstm-t]` sets that model's.
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a recipe file says: top keys (`horizons`, `refit_every`, `seeds`) for all models, `[models.NAME]` for one.
 
     Raises:
-        RecipeError: the file cannot be read as TOML, or holds an unknown key, model or value.
+        RecipeError: the file cannot be read as TOML.
     """
     try:
-        document = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(
             f"The recipe file {path} cannot be read ({error}).",
             "A recipe is TOML.",
-            "See the README's example.",
+            "The README shows one.",
         ) from error
-    tables = document.pop("models", {})
+
+
+def recipes(names: Sequence[str], settings: Mapping[str, Any] = MappingProxyType({})) -> list[Recipe]:
+    """A recipe for each model named; a model without a table in `settings` keeps its defaults.
+
+    Raises:
+        RecipeError: an unknown model, key or value, or no model at all.
+    """
+    if not names or len(set(names)) != len(names):
+        raise RecipeError(
+            f"The models are {', '.join(names) or 'none'}.",
+            "A table has one row for each model.",
+            "Name each once, such as --models naive,garch-t,lstm-t.",
+        )
+    common = dict(settings)
+    tables = common.pop("models", {})
     for name in tables:
         model_named(name)
-    return [recipe_of({**document, "name": name, "model": tables.get(name, {})}) for name in names]
+    return [recipe_of({**common, "name": name, "model": tables.get(name, {})}) for name in names]
 
 
 def load_plugin(path: Path) -> None:

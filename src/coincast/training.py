@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -36,16 +36,29 @@ AT_ONCE = 64
 # Bars on the device are filled up to this times a power of four, so that new data seldom means a new program.
 ROOM = 4096
 
-# (outputs, targets) -> the loss of each target. A network maps (chunk, scored, key) -> outputs.
+
+class Network(Protocol):
+    """An Equinox module: a value whose arrays are its weights."""
+
+    def __call__(
+        self, chunk: Float[Array, "bar batch feature"], scored: int, key: PRNGKeyArray | None
+    ) -> Float[Array, "scored batch ..."]:
+        """What the network says at the last `scored` bars; with a key, as it does while learning (dropout)."""
+        ...
+
+
+Build = Callable[[PRNGKeyArray], Network]
+# (outputs, targets) -> the loss of each target.
 Loss = Callable[[Float[Array, "bar batch ..."], Float[Array, "bar batch target"]], Float[Array, "bar batch target"]]
-Build = Callable[[PRNGKeyArray], Any]
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a network learns.
+    """What learns, and how.
 
     Args:
+        build: makes the network from a random key.
+        loss: the loss of each target; batches and epochs average it over the targets there are.
         context: bars of each chunk that come before the first scored one.
         scored: bars of each chunk, its last ones, at which the network is scored; 1 for many-to-one windows.
         batch: chunks in a batch.
@@ -58,6 +71,8 @@ class Training:
         factor: what the learning rate is then multiplied by.
     """
 
+    build: Build
+    loss: Loss
     context: int
     scored: int
     batch: int
@@ -121,16 +136,12 @@ def student_t_nll(
     return normaliser + log_scale + (dof + 1) / 2 * jnp.log1p(z * z / dof)
 
 
-def train(
-    build: Build, loss: Loss, dataset: Dataset, settings: Training, seeds: Sequence[int], watch: Watch
-) -> tuple[PyTree, History]:
+def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Watch) -> tuple[PyTree, History]:
     """Train one network a seed on one fold.
 
     Args:
-        build: makes a network from a random key.
-        loss: the loss of each target; batches and epochs average it over the targets there are.
+        training: what learns, and how.
         dataset: the fold.
-        settings: how to learn.
         seeds: one member each; a seed alone decides a member's first weights, its batches and its dropout.
         watch: told of every epoch; what it raises ends the training.
 
@@ -142,17 +153,18 @@ def train(
     """
     prepare()
     learning, judging = (_on_device(dataset, targets) for targets in (dataset.train, dataset.validation))
-    exam = _exam(dataset, settings)
-    members = _start(build, jnp.array(seeds), settings)
-    best, progress = members.network, _begin(len(seeds), settings)
+    exam = _exam(dataset, training)
+    members = _start(jnp.array(seeds), training)
+    best, progress = members.network, _begin(len(seeds), training)
     records = []
-    for epoch in range(settings.epochs):
-        members, train_loss = _epoch(members, learning, dataset, progress, epoch, loss, settings, seeds)
-        losses = _examine(members.network, judging, exam, loss, settings)
+    for epoch in range(training.epochs):
+        starts = _stack([shuffled(dataset, training, seed, epoch) for seed in seeds])
+        members, train_loss = _epoch(members, learning, starts, epoch=epoch, progress=progress, training=training)
+        losses = _examine(members.network, judging, exam, training)
         records.append((train_loss, losses, progress.rate, progress.live))
-        progress, better = judge(progress, losses, epoch, settings)
+        progress, better = judge(progress, losses, epoch, training)
         best = _keep(jnp.array(better), members.network, best)
-        watch(epoch + 1, settings.epochs, _words(progress, losses))
+        watch(epoch + 1, training.epochs, _words(progress))
         if not progress.live.any():
             break
     _demand_finite(progress, seeds)
@@ -162,7 +174,7 @@ def train(
 # --- which chunks -----------------------------------------------------------------------------------------------------
 
 
-def shuffled(dataset: Dataset, settings: Training, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
+def shuffled(dataset: Dataset, training: Training, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
     """Where each chunk of an epoch starts; -1 fills the last batch.
 
     Chunks are laid end to end over the training bars from a random phase and shuffled; the first and the last are moved
@@ -172,23 +184,23 @@ def shuffled(dataset: Dataset, settings: Training, seed: int, epoch: int) -> Int
         DataError: there are too few bars for one chunk.
     """
     random = np.random.default_rng([seed, epoch])
-    lowest = dataset.first + settings.context
+    lowest = dataset.first + training.context
     bars = _labelled(dataset.train, lowest)
-    if not bars.size or bars[-1] - settings.scored + 1 < lowest:
-        _refuse_few(len(dataset.inputs), settings)
-    phase = random.integers(settings.scored)
-    heads = np.arange(bars[0] - phase, bars[-1] + 1, settings.scored).clip(lowest, bars[-1] - settings.scored + 1)
-    heads = heads[_holds_any(dataset.train, heads, settings.scored)]
-    return _in_batches(random.permutation(heads) - settings.context, settings.batch)
+    if not bars.size or bars[-1] - training.scored + 1 < lowest:
+        _refuse_few(len(dataset.inputs), training)
+    phase = random.integers(training.scored)
+    heads = np.arange(bars[0] - phase, bars[-1] + 1, training.scored).clip(lowest, bars[-1] - training.scored + 1)
+    heads = heads[_holds_any(dataset.train, heads, training.scored)]
+    return _in_batches(random.permutation(heads) - training.context, training.batch)
 
 
-def _exam(dataset: Dataset, settings: Training) -> Int[np.ndarray, "step batch"]:
+def _exam(dataset: Dataset, training: Training) -> Int[np.ndarray, "step batch"]:
     """Chunks that score every validation bar once; the last may hang over the end, where nothing is."""
-    bars = _labelled(dataset.validation, dataset.first + settings.context)
+    bars = _labelled(dataset.validation, dataset.first + training.context)
     if not bars.size:
-        _refuse_few(len(dataset.inputs), settings)
-    heads = np.arange(bars[0], bars[-1] + 1, settings.scored)
-    return _in_batches(heads - settings.context, settings.batch)
+        _refuse_few(len(dataset.inputs), training)
+    heads = np.arange(bars[0], bars[-1] + 1, training.scored)
+    return _in_batches(heads - training.context, training.batch)
 
 
 def _labelled(targets: Float[np.ndarray, "bar target"], lowest: int) -> Int[np.ndarray, " labelled"]:
@@ -210,9 +222,9 @@ def _in_batches(starts: Int[np.ndarray, " chunk"], batch: int) -> Int[np.ndarray
     return filled.reshape(steps, batch)
 
 
-def _refuse_few(bars: int, settings: Training) -> None:
+def _refuse_few(bars: int, training: Training) -> None:
     raise DataError(
-        f"{bars} bars are too few to train and validate on chunks of {settings.context + settings.scored} bars.",
+        f"{bars} bars are too few to train and validate on chunks of {training.context + training.scored} bars.",
         "A network that never sees a full chunk learns nothing.",
         "Pass a longer history or a later first test date.",
     )
@@ -242,20 +254,20 @@ class Progress:
     live: Bool[np.ndarray, " member"]
 
 
-def _begin(members: int, settings: Training) -> Progress:
+def _begin(members: int, training: Training) -> Progress:
     none = np.zeros(members, dtype=int)
     return Progress(
         best=np.full(members, np.inf),
         best_epoch=none - 1,
         wait=none,
         stalled=none,
-        rate=np.full(members, settings.rate),
+        rate=np.full(members, training.rate),
         live=np.ones(members, dtype=bool),
     )
 
 
 def judge(
-    progress: Progress, losses: Float[np.ndarray, " member"], epoch: int, settings: Training
+    progress: Progress, losses: Float[np.ndarray, " member"], epoch: int, training: Training
 ) -> tuple[Progress, Bool[np.ndarray, " member"]]:
     """Early stopping and the fall of the learning rate, member by member, as Keras's `EarlyStopping` and
     `ReduceLROnPlateau` have them with `min_delta=0`.
@@ -266,20 +278,20 @@ def judge(
     better = progress.live & (losses < progress.best)
     wait = np.where(better, 0, progress.wait + 1)
     stalled = np.where(better, 0, progress.stalled + 1)
-    falls = progress.live & (stalled >= settings.plateau)
+    falls = progress.live & (stalled >= training.plateau)
     judged = Progress(
         best=np.where(better, losses, progress.best),
         best_epoch=np.where(better, epoch, progress.best_epoch),
         wait=wait,
         stalled=np.where(falls, 0, stalled),
-        rate=np.where(falls, progress.rate * settings.factor, progress.rate),
-        live=progress.live & (wait < settings.patience),
+        rate=np.where(falls, progress.rate * training.factor, progress.rate),
+        live=progress.live & (wait < training.patience),
     )
     return judged, better
 
 
-def _words(progress: Progress, losses: Float[np.ndarray, " member"]) -> str:
-    return f"{progress.live.sum()} of {len(losses)} learning, validation loss {np.mean(progress.best):.5g}"
+def _words(progress: Progress) -> str:
+    return f"{progress.live.sum()} of {len(progress.live)} learning, validation loss {np.mean(progress.best):.5g}"
 
 
 def _demand_finite(progress: Progress, seeds: Sequence[int]) -> None:
@@ -336,55 +348,57 @@ def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"]) -> _B
     return _Bars(*(jnp.array(filled(values)) for values in (inputs, known, there)))
 
 
-def _optimiser(settings: Training) -> optax.GradientTransformation:
-    clip = optax.identity() if settings.clip is None else optax.clip_by_global_norm(settings.clip)
-    return optax.chain(clip, optax.scale_by_adam(), optax.add_decayed_weights(settings.weight_decay))
+def _optimiser(training: Training) -> optax.GradientTransformation:
+    clip = optax.identity() if training.clip is None else optax.clip_by_global_norm(training.clip)
+    return optax.chain(clip, optax.scale_by_adam(), optax.add_decayed_weights(training.weight_decay))
 
 
-@partial(jax.jit, static_argnames=("build", "settings"))
-def _start(build: Build, seeds: Int[Array, " member"], settings: Training) -> _Members:
+@partial(jax.jit, static_argnames="training")
+def _start(seeds: Int[Array, " member"], training: Training) -> _Members:
     def one(seed: Array) -> _Members:
         first, later = jax.random.split(jax.random.key(seed))
-        network = build(first)
-        return _Members(network, _optimiser(settings).init(network), later)
+        network = training.build(first)
+        return _Members(network, _optimiser(training).init(network), later)
 
     return jax.vmap(one)(seeds)
 
 
 def _batch_loss(
-    network: Any, bars: _Bars, starts: Int[Array, " batch"], key: PRNGKeyArray | None, loss: Loss, settings: Training
+    network: Network, bars: _Bars, starts: Int[Array, " batch"], key: PRNGKeyArray | None, training: Training
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The mean loss over the targets of a batch, and how many there are."""
-    rows = jnp.maximum(starts, 0) + jnp.arange(settings.context + settings.scored)[:, None]
-    outputs = network(bars.inputs[rows], settings.scored, key)
-    rows = rows[-settings.scored :]
+    rows = jnp.maximum(starts, 0) + jnp.arange(training.context + training.scored)[:, None]
+    outputs = network(bars.inputs[rows], training.scored, key)
+    rows = rows[-training.scored :]
     there = bars.there[rows] & (starts >= 0)[:, None]
     count = there.sum().astype(jnp.float32)
-    losses = jnp.where(there, loss(outputs, bars.targets[rows]), 0.0)
+    losses = jnp.where(there, training.loss(outputs, bars.targets[rows]), 0.0)
     return losses.sum() / jnp.maximum(count, 1.0), count
 
 
-@partial(jax.jit, static_argnames=("loss", "settings"))
+@partial(jax.jit, static_argnames="training")
 def _advance(
     members: _Members,
     bars: _Bars,
     block: Int[Array, "member step batch"],
+    *,
     steps: int,
-    first_step: int,
+    at: tuple[int, int],
     live: Bool[Array, " member"],
     rate: Float[Array, " member"],
-    loss: Loss,
-    settings: Training,
+    training: Training,
 ) -> tuple[_Members, Float[Array, "member 2"]]:
-    """Learn from the first `steps` batches of a block; also each member's summed loss and count of targets."""
-    optimiser = _optimiser(settings)
+    """Learn from the first `steps` batches of the block that begins `at` an epoch and batch; also each member's summed
+    loss and count of targets.
+    """
+    optimiser = _optimiser(training)
 
     def one(
         member: _Members, starts: Array, step: Array, live: Array, rate: Array
     ) -> tuple[_Members, Float[Array, " 2"]]:
-        key = jax.random.fold_in(member.key, step)
+        key = jax.random.fold_in(jax.random.fold_in(member.key, at[0]), at[1] + step)
         slope = jax.value_and_grad(_batch_loss, has_aux=True)
-        (value, count), gradient = slope(member.network, bars, starts, key, loss, settings)
+        (value, count), gradient = slope(member.network, bars, starts, key, training)
         change, moments = optimiser.update(gradient, member.moments, member.network)
         network = jax.tree.map(lambda weight, move: weight - rate * move, member.network, change)
         moved = _Members(network, moments, member.key)
@@ -392,23 +406,22 @@ def _advance(
 
     def step(index: Array, carry: tuple[_Members, Array]) -> tuple[_Members, Array]:
         members, tally = carry
-        members, more = jax.vmap(one, in_axes=(0, 0, None, 0, 0))(
-            members, block[:, index], first_step + index, live, rate
-        )
+        batches = jax.vmap(one, in_axes=(0, 0, None, 0, 0))
+        members, more = batches(members, block[:, index], index, live, rate)
         return members, tally + more
 
     return jax.lax.fori_loop(0, steps, step, (members, jnp.zeros((len(live), 2))))
 
 
-@partial(jax.jit, static_argnames=("loss", "settings"))
+@partial(jax.jit, static_argnames="training")
 def _score(
-    networks: PyTree, bars: _Bars, block: Int[Array, "step batch"], steps: int, loss: Loss, settings: Training
+    networks: PyTree, bars: _Bars, block: Int[Array, "step batch"], *, steps: int, training: Training
 ) -> Float[Array, "member 2"]:
     """Each member's summed loss and count of targets over the first `steps` batches of a block."""
 
-    def one(network: Any) -> Float[Array, " 2"]:
+    def one(network: Network) -> Float[Array, " 2"]:
         def step(index: Array, tally: Array) -> Array:
-            value, count = _batch_loss(network, bars, block[index], None, loss, settings)
+            value, count = _batch_loss(network, bars, block[index], None, training)
             return tally + jnp.stack([value * count, count])
 
         return jax.lax.fori_loop(0, steps, step, jnp.zeros(2))
@@ -416,7 +429,7 @@ def _score(
     return jax.vmap(one)(networks)
 
 
-def _choose(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
+def _choose(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
@@ -431,29 +444,29 @@ def _keep(better: Bool[Array, " member"], now: PyTree, before: PyTree) -> PyTree
 def _epoch(
     members: _Members,
     bars: _Bars,
-    dataset: Dataset,
-    progress: Progress,
+    starts: Int[np.ndarray, "member step batch"],
+    *,
     epoch: int,
-    loss: Loss,
-    settings: Training,
-    seeds: Sequence[int],
+    progress: Progress,
+    training: Training,
 ) -> tuple[_Members, Float[np.ndarray, " member"]]:
     """Every batch of an epoch, block by block; also the mean training loss of each member."""
-    starts = _stack([shuffled(dataset, settings, seed, epoch) for seed in seeds])
     live, rate = jnp.array(progress.live), jnp.array(progress.rate, dtype=jnp.float32)
-    tally = np.zeros((len(seeds), 2))
+    tally = np.zeros((len(starts), 2))
     for done, steps, block in _blocks(starts):
-        first_step = epoch * starts.shape[1] + done
-        members, part = _advance(members, bars, block, steps, first_step, live, rate, loss, settings)
-        tally += np.asarray(part)
+        members, share = _advance(
+            members, bars, block, steps=steps, at=(epoch, done), live=live, rate=rate, training=training
+        )
+        tally += np.asarray(share)
     return members, tally[:, 0] / tally[:, 1]
 
 
 def _examine(
-    networks: PyTree, bars: _Bars, exam: Int[np.ndarray, "step batch"], loss: Loss, settings: Training
+    networks: PyTree, bars: _Bars, exam: Int[np.ndarray, "step batch"], training: Training
 ) -> Float[np.ndarray, " member"]:
+    """Each member's mean validation loss."""
     parts = [
-        np.asarray(_score(networks, bars, block[0], steps, loss, settings), dtype=float)
+        np.asarray(_score(networks, bars, block[0], steps=steps, training=training), dtype=float)
         for _, steps, block in _blocks(exam[None])
     ]
     tally = np.sum(parts, axis=0)
@@ -474,6 +487,15 @@ def _blocks(
         block = starts[:, done : done + BLOCK]
         steps = block.shape[1]
         yield done, steps, np.pad(block, ((0, 0), (0, BLOCK - steps), (0, 0)), constant_values=-1).astype(np.int32)
+
+
+def part(watch: Watch, number: int, parts: int) -> Watch:
+    """What the training of fold `number` of `parts` tells `watch`."""
+
+    def told(done: int, total: int, words: str) -> None:
+        watch(number * total + done, parts * total, words)
+
+    return told
 
 
 # --- after training ---------------------------------------------------------------------------------------------------
@@ -521,8 +543,11 @@ def prepare() -> None:
     The programs lie in `$COINCAST_CACHE`, or in the user's cache folder; where that cannot be written, each process
     compiles anew. Flags that the user has set stay.
     """
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-    root = os.environ.get("COINCAST_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "coincast")
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    os.environ.setdefault("NPROC", "1")
+    root = os.environ.get("COINCAST_CACHE") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "coincast"
+    )
     folder = Path(root, "xla")
     try:
         folder.mkdir(parents=True, exist_ok=True)

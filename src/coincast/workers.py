@@ -7,7 +7,6 @@ side by side. Results come back in the order of the tasks and do not depend on h
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,19 +21,12 @@ from typing import Any, Protocol, TypeVar
 from .errors import OutputError
 from .forecaster import Watch
 from .recipe import load_plugin
+from .threads import single_threaded
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 # Told of each task's progress: (task's number, steps done, steps in all, words).
 Monitor = Callable[[int, int, int, str], None]
-
-SINGLE_THREADED = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "POLARS_MAX_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-}
-
 
 class Map(Protocol):
     """How tasks are done: here, in processes, or on a cluster."""
@@ -70,6 +62,8 @@ class Processes:
         self, work: Callable[[Task, Watch], Result], tasks: Sequence[Task], monitor: Monitor
     ) -> Iterator[tuple[int, Result]]:
         """Do every task; an interruption ends the processes at once."""
+        # The processes inherit the environment, and read it when they import NumPy, polars and JAX.
+        single_threaded()
         context = multiprocessing.get_context("spawn")
         news: SimpleQueue[Any] = context.SimpleQueue()
         pool = ProcessPoolExecutor(
@@ -144,8 +138,3 @@ def _watch_of(number: int, monitor: Monitor) -> Watch:
 
     return watch
 
-
-def single_threaded() -> None:
-    """Make this process and its children use one thread each; call before NumPy, polars or JAX is imported."""
-    for name, value in SINGLE_THREADED.items():
-        os.environ.setdefault(name, value)

@@ -8,7 +8,7 @@ is worth beside `naive`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import equinox as eqx
@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..forecast import LEVELS, K
 from ..forecaster import Fit, State, Watch
-from ..training import Dataset, Training, from_arrays, respond, squared_error, to_arrays, train
+from ..training import Dataset, Training, from_arrays, part, respond, squared_error, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, Dense, dropout
 
@@ -49,7 +49,7 @@ class Network(eqx.Module):
 
 
 @dataclass(frozen=True)
-class SeedLSTM:
+class SeedLstm:
     """The next close from the last sixty, and further closes by feeding forecasts back.
 
     One network, from the first of a run's seeds. Closes are scaled to 0..1 by the training bars alone; the latest
@@ -58,9 +58,12 @@ class SeedLSTM:
     the network said.
 
     Args:
-        validation: share of the windows, the latest ones, that validates.
-        training: how to learn.
+        features: the one column the network reads.
+        lookback: closes in a window.
+        at_least: closes without which no forecast is made.
         refit_days: days between refits in a backtest.
+        validation: share of the windows, the latest ones, that validates.
+        epochs, batch, rate, patience, plateau, factor: as in `coincast.training.Training`.
     """
 
     name: ClassVar[str] = "seed-lstm"
@@ -69,11 +72,28 @@ class SeedLSTM:
     at_least: int = 60
     refit_days: int | None = 365
     validation: float = 0.15
-    training: Training = field(
-        default=Training(
-            context=59, scored=1, batch=32, epochs=100, rate=1e-3, patience=10, plateau=5, factor=0.5
+    epochs: int = 100
+    batch: int = 32
+    rate: float = 1e-3
+    patience: int = 10
+    plateau: int = 5
+    factor: float = 0.5
+
+    @property
+    def training(self) -> Training:
+        """Adam on the mean squared error of many-to-one windows."""
+        return Training(
+            build=Network,
+            loss=squared_error,
+            context=self.lookback - 1,
+            scored=1,
+            batch=self.batch,
+            epochs=self.epochs,
+            rate=self.rate,
+            patience=self.patience,
+            plateau=self.plateau,
+            factor=self.factor,
         )
-    )
 
     def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
         """One network a fold, trained on the earlier windows and judged on the later ones.
@@ -81,22 +101,14 @@ class SeedLSTM:
         Raises:
             DataError: a fold has too few bars.
         """
-        fits = []
-        for number, fold in enumerate(folds):
-            before, whole = number * self.training.epochs, len(folds) * self.training.epochs
-
-            def told(done: int, _: int, words: str, before: int = before, whole: int = whole) -> None:
-                watch(before + done, whole, words)
-
-            fits.append(self._fit_one(fold, seeds[:1], told))
-        return fits
+        return [self._fit_one(fold, seeds[:1], part(watch, number, len(folds))) for number, fold in enumerate(folds)]
 
     def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         training, validation = fold.hold_out(self.validation)
         scaler = Scaler.min_max(training)
         following = next_bar(scaler(fold.rows), fold)
         dataset = Dataset(scaler(fold.rows), _only(following, training), _only(following, validation))
-        network, history = train(Network, squared_error, dataset, self.training, seeds, watch)
+        network, history = train(self.training, dataset, seeds, watch)
         state = {**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}
         errors = validation.y - self._point(state, validation)
         spread = np.nanquantile(errors, LEVELS, axis=0, method="hazen").T
@@ -120,9 +132,7 @@ class SeedLSTM:
         return np.log(np.maximum(ahead / windows.price[:, None], 0.01))
 
 
-def next_bar(
-    values: Float[np.ndarray, "bar feature"], fold: Windows
-) -> Float[np.ndarray, "bar feature"]:
+def next_bar(values: Float[np.ndarray, "bar feature"], fold: Windows) -> Float[np.ndarray, "bar feature"]:
     """The values of the bar after each; NaN where that bar is unknown or was not observed."""
     observed = np.zeros(len(values), dtype=bool)
     observed[fold.last] = True

@@ -1,0 +1,281 @@
+"""One place for how charts look: colours by role, the scaffold every figure stands on, numbers as text.
+
+Colours are names of custom properties in `style.css`, which holds a light and a dark value for each; the page's script
+puts the value of the moment in their place. Figures are Plotly's own JSON, written as dictionaries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Figure = dict[str, Any]
+
+# At most this many marks a trace; what is more is resampled, and the caption says so.
+MOST_MARKS = 2000
+# Text in charts is 12 px high; labels closer than this many px would touch.
+LABEL_GAP = 15
+# A price axis is logarithmic where the largest price exceeds the smallest by this factor.
+LOG_FROM = 3.0
+
+# Okabe and Ito's palette, a hue a model for good; grey for the two that only know the past moves. Vermilion is kept
+# for misses. Other models take the spare hues in the order of the run.
+_HUES = {
+    "naive": "grey",
+    "naive-conformal": "slate",
+    "ewma-t": "green",
+    "garch-t": "orange",
+    "seed-lstm": "purple",
+    "lstm-t": "blue",
+}
+_SPARE = ("sky", "yellow")
+
+
+def colour(role: str) -> str:
+    """The custom property of a role: `ink`, `muted`, `grid`, `fan-95`, a hue, or a hue's `-text`."""
+    return f"var(--{role})"
+
+
+def hues(models: Iterable[str]) -> Mapping[str, str]:
+    """The hue of each model: its own for good, a spare one for a model of the user's."""
+    models = list(models)
+    others = [name for name in models if name not in _HUES]
+    return {name: _HUES.get(name) or _SPARE[others.index(name) % len(_SPARE)] for name in models}
+
+
+@dataclass(frozen=True)
+class Label:
+    """A line's name at its right end."""
+
+    text: str
+    y: float
+    role: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with the words that stand under it.
+
+    Args:
+        name: of its element in the page.
+        data: Plotly's traces.
+        layout: Plotly's layout.
+        caption: one line that says what to see.
+        alternative: what it shows, with the key numbers, for who cannot see it.
+        title: of a panel among small multiples.
+        hue: of the model a panel is about.
+    """
+
+    name: str
+    data: Sequence[Figure]
+    layout: Figure
+    caption: str
+    alternative: str
+    title: str = ""
+    hue: str = "ink"
+
+    @property
+    def height(self) -> int:
+        """In px; the page keeps the room free before the chart is drawn."""
+        return int(self.layout["height"])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A y axis.
+
+    Args:
+        low: lower end of the values.
+        high: upper end.
+        title: what it measures, with the unit; stands above the axis.
+        is_log: logarithmic.
+        zero: draw the zero line.
+        ticks: `tickformat` and the like.
+    """
+
+    low: float
+    high: float
+    title: str
+    is_log: bool = False
+    zero: bool = False
+    ticks: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def around(cls, values: Iterable[float], title: str, *, price: bool = False, **more: Any) -> Axis:
+        """An axis that holds `values` with a little air."""
+        finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+        low, high = min(finite), max(finite)
+        is_log = price and low > 0 and high / low > LOG_FROM
+        if is_log:
+            air = (high / low) ** 0.04
+            return cls(low / air, high * air, f"{title}, log scale", is_log=True, **more)
+        air = 0.06 * (high - low) or abs(high) * 0.05 or 1.0
+        return cls(low - air, high + air, title, **more)
+
+    def place(self, y: float) -> float:
+        """Where `y` stands in Plotly's coordinates of this axis."""
+        return math.log10(y) if self.is_log else y
+
+    def layout(self) -> Figure:
+        """Plotly's form."""
+        return {
+            "range": [self.place(self.low), self.place(self.high)],
+            "type": "log" if self.is_log else "linear",
+            **({"dtick": "D2"} if self.is_log and self.high / self.low < 30 else {}),
+            "fixedrange": True,
+            "gridcolor": colour("grid"),
+            "zeroline": self.zero,
+            "zerolinecolor": colour("axis"),
+            "zerolinewidth": 1,
+            "ticks": "",
+            "automargin": True,
+            **self.ticks,
+        }
+
+
+def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Label] = (), room: int = 12) -> Figure:
+    """The layout every chart stands on.
+
+    Args:
+        height: in px.
+        y: the vertical axis; its title stands above it, in words that need no turned head.
+        x: what the horizontal axis has of its own.
+        labels: names at the right ends of lines, moved apart where they would touch.
+        room: px to the right of the plot, for labels.
+    """
+    top, bottom = 26 if y.title else 8, 44 if x and x.get("title") else 26
+    return {
+        "height": height,
+        "margin": {"l": 44, "r": room, "t": top, "b": bottom, "pad": 0},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": 12, "color": colour("muted")},
+        "showlegend": False,
+        "dragmode": "zoom",
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": colour("paper"), "bordercolor": colour("axis"), "font": {"color": colour("ink")}},
+        "xaxis": {
+            "showgrid": False,
+            "zeroline": False,
+            "ticks": "outside",
+            "ticklen": 4,
+            "tickcolor": colour("axis"),
+            "linecolor": colour("axis"),
+            "showline": True,
+            "showspikes": False,
+            **(x or {}),
+        },
+        "yaxis": y.layout(),
+        "annotations": [
+            *([note(y.title, x=0, y=1, xref="paper", yref="paper", yshift=8, xshift=-40)] if y.title else []),
+            *_ends(labels, y, height - top - bottom),
+        ],
+    }
+
+
+def note(text: str, **place: Any) -> Figure:
+    """Words on a chart, without an arrow."""
+    return {"text": text, "showarrow": False, "xanchor": "left", "yanchor": "middle", "align": "left", **place}
+
+
+def _ends(labels: Sequence[Label], y: Axis, height: int) -> list[Figure]:
+    scale = height / (y.place(y.high) - y.place(y.low))
+    wanted = [(y.place(label.y) - y.place(y.low)) * scale for label in labels]
+    return [
+        note(
+            label.text,
+            x=1,
+            xref="paper",
+            xshift=6,
+            y=y.place(label.y),
+            yshift=put - want,
+            font={"color": colour(label.role)},
+        )
+        for label, want, put in zip(labels, wanted, spread(wanted, LABEL_GAP, height), strict=True)
+    ]
+
+
+def spread(wanted: Sequence[float], gap: float, height: float) -> list[float]:
+    """Positions as near to those wanted as stay `gap` apart, between 0 and `height` if they fit there.
+
+    Touching ones become a group around their mean, as in isotonic regression by pooling neighbours.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    pools: list[tuple[float, int]] = []
+    for rank, i in enumerate(order):
+        total, count = wanted[i] - rank * gap, 1
+        while pools and pools[-1][0] / pools[-1][1] > total / count:
+            before = pools.pop()
+            total, count = total + before[0], count + before[1]
+        pools.append((total, count))
+    level = [total / count for total, count in pools for _ in range(count)]
+    highest = max(height - (len(wanted) - 1) * gap, 0)
+    out = [0.0] * len(wanted)
+    for rank, i in enumerate(order):
+        out[i] = min(max(level[rank], 0), highest) + rank * gap
+    return out
+
+
+def line(x: Sequence[Any], y: Sequence[float], role: str, name: str, width: float = 1.5, dash: str = "solid") -> Figure:
+    """A line through points."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "name": name,
+        "line": {"color": colour(role), "width": width, "dash": dash},
+    }
+
+
+def dots(x: Sequence[Any], y: Sequence[float], role: str, name: str, size: float = 6, symbol: str = "circle") -> Figure:
+    """Points alone."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": x,
+        "y": y,
+        "name": name,
+        "marker": {"color": colour(role), "size": size, "symbol": symbol, "line": {"color": colour(role), "width": 1.5}},
+    }
+
+
+def area(x: Sequence[Any], low: Sequence[float], high: Sequence[float], role: str) -> Figure:
+    """The room between two lines, without an outline."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [*x, *reversed(x)],
+        "y": [*high, *reversed(low)],
+        "fill": "toself",
+        "fillcolor": colour(role),
+        "line": {"width": 0, "color": colour(role)},
+        "hoverinfo": "skip",
+    }
+
+
+def percent(share: float | None, digits: int = 1, *, sign: bool = False) -> str:
+    """A fraction as percent; a dash for what is undefined."""
+    if share is None:
+        return "–"
+    text = f"{100 * share:{'+' if sign else ''}.{digits}f} %"
+    return text.replace("-", "−")
+
+
+def price(value: float | None) -> str:
+    """A price or an error in quote currency: four significant digits, thousands apart."""
+    if value is None:
+        return "–"
+    if value and abs(value) < 1000:
+        return f"{value:.4g}"
+    unit = 10 ** max(math.floor(math.log10(abs(value))) - 3, 0) if value else 1
+    return f"{round(value / unit) * unit:,.0f}"
+
+
+def p_value(p: float | None) -> str:
+    """Three digits; smaller ones as such."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

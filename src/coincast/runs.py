@@ -1,0 +1,324 @@
+"""A run's receipt: what was forecast, from what, how well; on disk everything a referee needs to score it again.
+
+forecasts.parquet      a row a model, origin and horizon: the K values, their truth, the model's cutoff and seeds
+report.json            the same numbers the report shows; `docs/report-json.md` says what each is
+candles.parquet        the bars it saw, and repairs.parquet: what was mended in them
+models/NAME/CUTOFF/    every forecaster of the walk-forward, to be loaded and asked again
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .backtest import Walk, backtest, silent
+from .candles import Candles
+from .clean import Cleaned, Repairs
+from .coverage import Coverage
+from .errors import DataError, OutputError
+from .feed import Feed, from_numpy
+from .fitted import Fitted
+from .forecast import Forecast, from_frame, to_frame
+from .output import make_folder, new_folder, write
+from .recipe import Recipe
+from .sample import SAMPLES
+from .scores import Summary, naive_scale, score, summarise
+from .verdict import REFERENCES, Verdict, judge
+from .workers import Map, Monitor, serial
+
+SCHEMA = "coincast-run/1"
+BANDS = (50, 80, 95)
+# Whose CRPS every other is set against: the point forecast first, then the verdict's references.
+COMPARED = ("naive", *REFERENCES)
+FRESH = "coincast run --csv YOUR.csv --symbol BTC/USDT"
+LIBRARIES = ("coincast", "numpy", "polars", "jax", "equinox", "optax", "arch", "scipy", "statsmodels", "scoringrules")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a walk-forward of several models said and how it was judged.
+
+    Args:
+        cleaned: the candles and what was mended in them.
+        source: where they came from: a sample's name or a file's.
+        is_sample: whether they ship with coincast and so end in the past.
+        test_from: the first origin.
+        walks: each model's refits and forecasts, all over the same origins.
+        timing: seconds by stage.
+        versions: of coincast and the libraries that shape its numbers.
+    """
+
+    cleaned: Cleaned
+    source: str
+    is_sample: bool
+    test_from: datetime
+    walks: tuple[Walk, ...]
+    timing: Mapping[str, float]
+    versions: Mapping[str, str]
+
+    @property
+    def candles(self) -> Candles:
+        """The bars it saw."""
+        return self.cleaned.candles
+
+    @cached_property
+    def scores(self) -> pl.DataFrame:
+        """Pointwise scores of every model, one below the other, as `scores.score` gives them."""
+        return pl.concat([score(walk.forecast, self.candles) for walk in self.walks])
+
+    @cached_property
+    def summaries(self) -> list[Summary]:
+        """The averages, by model and horizon."""
+        return summarise(self.scores, naive_scale(self.candles, self.test_from), COMPARED)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The verdict on each model and horizon."""
+        return judge(self.scores)
+
+    @cached_property
+    def chosen(self) -> Walk:
+        """The model whose forecast is shown: the lowest CRPS one step ahead of those that give a distribution."""
+        first = self.walks[0].forecast.horizons[0]
+        ranked = sorted((s.crps, s.model) for s in self.summaries if s.horizon == first and s.pit is not None)
+        names = [name for _, name in ranked] or [self.walks[0].recipe.model.name]
+        return next(walk for walk in self.walks if walk.recipe.model.name == names[0])
+
+    @cached_property
+    def outlook(self) -> Forecast:
+        """The chosen model's newest forecast, from the last bar it saw."""
+        forecast = self.chosen.forecast
+        return forecast.take(forecast.origin == forecast.origin[-1])
+
+    @property
+    def preface(self) -> list[str]:
+        """What must be said first of candles that ship inside: how old they are, and how to come by fresh ones."""
+        if not self.is_sample:
+            return []
+        return [
+            f"Historical sample to {self.candles.end - self.candles.feed.interval.delta:%Y-%m-%d}:"
+            " the forecast is for the days after it, not for today.",
+            f"Fresh candles: {FRESH}",
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """`report.json`: every number the report shows."""
+        origins = self.walks[0].forecast.origin
+        return {
+            "schema": SCHEMA,
+            "feed": str(self.candles.feed),
+            "source": self.source,
+            "is_sample": self.is_sample,
+            "digest": self.candles.digest,
+            "span": {
+                "start": self.candles.start.isoformat(),
+                "end": self.candles.end.isoformat(),
+                "bars": len(self.candles),
+                "test_from": from_numpy(origins[0]).isoformat(),
+                "origins": len(origins),
+            },
+            "models": [self._model(walk) for walk in self.walks],
+            "forecast": outlook_document(self.outlook),
+            "repairs": self.cleaned.repairs.tally,
+            "notes": self.cleaned.repairs.notes,
+            "versions": dict(self.versions),
+            "timing": {stage: round(seconds, 3) for stage, seconds in self.timing.items()},
+        }
+
+    def _model(self, walk: Walk) -> dict[str, Any]:
+        name = walk.recipe.model.name
+        verdicts = {v.horizon: v for v in self.verdicts if v.model == name}
+        return {
+            "name": name,
+            "recipe": {"digest": walk.recipe.digest, **walk.recipe.document()},
+            "cutoffs": [fitted.cutoff.isoformat() for fitted in walk.fitted],
+            "horizons": {
+                str(s.horizon): {**_metrics(s), **_judgement(verdicts[s.horizon])}
+                for s in self.summaries
+                if s.model == name
+            },
+        }
+
+    def forecasts(self) -> pl.DataFrame:
+        """`forecasts.parquet`: `model, origin, target_time, horizon, price, values, truth, cutoff, seeds`."""
+        frames = []
+        for walk in self.walks:
+            truth = self.scores.filter(pl.col("model") == walk.recipe.model.name).select("origin", "horizon", "truth")
+            frame = to_frame(walk.forecast).join(truth, on=["origin", "horizon"], how="left", maintain_order="left")
+            frames.append(frame.with_columns(pl.lit(pl.Series([list(walk.recipe.seeds)])).alias("seeds")))
+        columns = ["model", "origin", "target_time", "horizon", "price", "values", "truth", "cutoff", "seeds"]
+        return pl.concat(frames).select(columns)
+
+    def save(self, folder: Path) -> None:
+        """Write everything but the page into `folder`, replacing an earlier run's files.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        write(folder / "candles.parquet", _parquet(self.candles.frame))
+        write(folder / "repairs.parquet", _parquet(self.cleaned.repairs.frame))
+        write(folder / "forecasts.parquet", _parquet(self.forecasts()))
+        self._save_models(folder / "models")
+        write(folder / "report.json", (json.dumps(self.document(), indent=2, allow_nan=False) + "\n").encode())
+
+    def _save_models(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        with new_folder(folder) as half:
+            for walk in self.walks:
+                for fitted in walk.fitted:
+                    fitted.save(half / walk.recipe.model.name / f"{fitted.cutoff:%Y-%m-%dT%H%M}")
+
+    @classmethod
+    def load(cls, folder: Path) -> Run:
+        """What `save` wrote.
+
+        Raises:
+            DataError: the folder holds no run.
+        """
+        try:
+            document = json.loads((folder / "report.json").read_text())
+            feed = Feed.parse(document["feed"])
+            candles = Candles(feed, pl.read_parquet(folder / "candles.parquet"))
+            repairs = Repairs(pl.read_parquet(folder / "repairs.parquet"), tuple(document["notes"]))
+            forecasts = pl.read_parquet(folder / "forecasts.parquet")
+        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+            raise DataError(
+                f"{folder} holds no readable run ({error}).",
+                "A report is drawn from what `coincast run` or `coincast backtest` left.",
+                "Name the folder given as --out.",
+            ) from error
+        return cls(
+            cleaned=Cleaned(candles, repairs),
+            source=document["source"],
+            is_sample=document["is_sample"],
+            test_from=datetime.fromisoformat(document["span"]["test_from"]),
+            walks=tuple(_walk(folder / "models" / model["name"], forecasts, feed) for model in document["models"]),
+            timing=document["timing"],
+            versions=document["versions"],
+        )
+
+
+def walk(
+    cleaned: Cleaned,
+    source: str,
+    recipes: Sequence[Recipe],
+    test_from: datetime,
+    folder: Path,
+    *,
+    do: Map = serial,
+    monitor: Monitor = silent,
+) -> Run:
+    """Backtest, score and save into `folder`. Interrupted, it goes on from the last finished block when called again.
+
+    Raises:
+        OutputError: `folder` cannot be written, or holds models that no run left there.
+        DataError: the test span holds no bar, or too few lie before it.
+    """
+    parts = _claim(folder) / ".parts"
+    began = time.perf_counter()
+    walks = backtest(recipes, cleaned.candles, test_from, do, parts=parts, monitor=monitor)
+    walked = time.perf_counter()
+    run = Run(cleaned, source, source in SAMPLES, test_from, tuple(walks), {}, versions())
+    judged = len(run.summaries) + len(run.verdicts)
+    timing = {"backtest": walked - began, "score": time.perf_counter() - walked} if judged else {}
+    run = dataclasses.replace(run, timing=timing)
+    run.save(folder)
+    shutil.rmtree(parts, ignore_errors=True)
+    return run
+
+
+def _claim(folder: Path) -> Path:
+    """The folder to write to, with nothing in it that would be lost."""
+    if (folder / "models").exists() and not (folder / "forecasts.parquet").exists():
+        raise OutputError(
+            f"{folder} holds a folder `models` that no run left there.",
+            "A run replaces it.",
+            "Name another place with --out.",
+        )
+    return make_folder(folder)
+
+
+def versions() -> dict[str, str]:
+    """What is installed here of the libraries that shape a run's numbers."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def _walk(folder: Path, forecasts: pl.DataFrame, feed: Feed) -> Walk:
+    fitted = tuple(Fitted.load(path) for path in sorted(folder.iterdir()))
+    recipe = fitted[0].recipe
+    frame = forecasts.filter(pl.col("model") == recipe.model.name)
+    return Walk(recipe, fitted, from_frame(frame, feed, recipe.digest))
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _metrics(s: Summary) -> dict[str, Any]:
+    return {
+        "n": s.n,
+        "rmse": s.rmse,
+        "mae": s.mae,
+        "mape": s.mape,
+        "smape": s.smape,
+        "mase": s.mase,
+        "r2": s.r2,
+        "r2_naive": s.r2_naive,
+        "direction": dataclasses.asdict(s.direction) if s.direction else None,
+        "crps": s.crps,
+        "crps_error": s.crps_error,
+        "crps_skill": {name: s.crps_skill.get(name) for name in COMPARED},
+        "pinball": {str(level): loss for level, loss in s.pinball.items()},
+        "coverage": {str(band): s.coverage[band].share if band in s.coverage else None for band in BANDS},
+        "coverage_tests": {str(band): _coverage_tests(held) for band, held in s.coverage.items()},
+        "pit": dataclasses.asdict(s.pit) if s.pit else None,
+    }
+
+
+def _coverage_tests(held: Coverage) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(held).items() if name not in {"level", "n", "share"}}
+
+
+def _judgement(v: Verdict) -> dict[str, Any]:
+    compared = v.comparison
+    test = {"t": compared.t, "p": compared.p_better, "n": compared.n} if compared else None
+    return {
+        "dm": {v.reference: test} if v.reference else {},
+        "verdict": v.word,
+        "reference": v.reference,
+        "reason": v.reason,
+        "p_better": v.p_better,
+        "p_worse": v.p_worse,
+    }
+
+
+def outlook_document(forecast: Forecast) -> dict[str, Any]:
+    """The first forecast of `forecast` in prices: median and bands at each horizon."""
+    ends = {f"{side}{band}": 0.5 + sign * band / 200 for band in BANDS for side, sign in (("lo", -1), ("hi", 1))}
+    horizons = {}
+    for column, h in enumerate(forecast.horizons):
+        prices = {"median": 0.5, **ends}
+        horizons[str(h)] = {
+            "target_time": from_numpy(forecast.target_time[0, column]).isoformat(),
+            **{name: float(forecast.prices(level)[0, column]) for name, level in prices.items()},
+        }
+    return {
+        "model": forecast.model,
+        "origin": from_numpy(forecast.origin[0]).isoformat(),
+        "price": float(forecast.price[0]),
+        "horizons": horizons,
+    }

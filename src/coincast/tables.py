@@ -1,0 +1,315 @@
+"""A table of candles in any sane spelling -> `Rows`: which column is which, what is a number, which instant a time."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+import polars as pl
+
+from .candles import PRICES
+from .errors import DataError, RecipeError
+from .rows import COLUMNS, Rows
+
+# Spellings with everything but letters and digits removed, the most telling first. `index` and a nameless column are
+# what pandas leaves of a time index.
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "time": (
+        *("time", "opentime", "timeopen", "timestamp", "opentimestamp", "unix", "unixtime", "unixtimestamp", "epoch"),
+        *("starttime", "start", "datetime", "opendatetime", "date", "opendate", "timeutc", "dateutc", "datetimeutc"),
+        *("timestampms", "timems", "timestamputc", "ds", "t", "index", "indexlevel0", ""),
+    ),
+    "open": ("open", "o", "openprice", "priceopen"),
+    "high": ("high", "h", "highprice", "pricehigh"),
+    "low": ("low", "l", "lowprice", "pricelow"),
+    "close": ("close", "c", "closeprice", "priceclose"),
+    "volume": ("basevolume", "volumebase", "volume", "vol", "v"),
+}
+_CLOSE_LABELS = ("closetime", "closedatetime", "closedate", "closetimestamp", "timeclose", "endtime")
+_SERIES_NAMES = ("symbol", "ticker", "pair", "instrument", "uniqueid", "itemid", "coin", "asset")
+_QUOTES = ("quote", "usd", "usdt", "usdc", "busd", "tusd", "fdusd", "eur", "gbp", "jpy", "krw", "try", "inr", "brl")
+_MISSING = ("", "nan", "null", "none", "na", "n/a", "-", "<na>")
+
+_ZONE = r":\d{2}(?:\.\d+)?\s*([Zz]|UTC|utc|GMT|[+-]\d{2}(?::?\d{2})?)$"
+_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
+_CLOCKS = ("T%H:%M:%S%.f", " %H:%M:%S%.f", "T%H:%M", " %H:%M", " %I:%M-%p")
+
+# How a message names row 0, 1, 2 ... of a table: a file counts lines, a frame rows.
+Place = Callable[[int], str]
+
+
+def as_rows(frame: object, tz: str | None = None) -> Rows:
+    """A table of candles in any sane spelling as `Rows`.
+
+    Args:
+        frame: a polars, pandas or Arrow table, or anything else that polars makes a frame of. pandas may hold the
+            times in its index.
+        tz: the zone of times that carry none, as the IANA database names it; UTC if not given.
+
+    Raises:
+        DataError: a column is missing or ambiguous, or a value is neither a number nor a time.
+        RecipeError: `tz` is not the name of a zone.
+    """
+    if hasattr(frame, "reset_index"):
+        # By plain lists: polars' own way from pandas needs pyarrow.
+        indexed = frame.reset_index()
+        frame = {str(name): indexed[name].to_list() for name in indexed.columns}
+    table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(cast("pl._typing.FrameInitTypes", frame))
+    return rows_of(table, tz, lambda row: f"row {row}")
+
+
+def rows_of(table: pl.DataFrame, tz: str | None, place: Place) -> Rows:
+    """`as_rows` for a polars frame whose rows have names of their own in messages."""
+    picked = pick(table.columns)
+    _demand(picked, table.columns)
+    _demand_one_series(table)
+    blank = table.select(pl.all_horizontal(pl.col(name).is_null() for name in picked.values())).to_series()
+    notes: list[str] = []
+    times = _times(table[picked["time"]], blank, tz, place, notes)
+    numbers = {name: _numbers(table[picked[name]], place).alias(name) for name in COLUMNS[1:] if name in picked}
+    frame = pl.DataFrame({"time": times} | numbers)
+    if "volume" not in picked:
+        frame = frame.with_columns(pl.lit(None, pl.Float64()).alias("volume"))
+        notes.append("The table has no volume; it is taken as 0.")
+    elif plain(picked["volume"]).removeprefix("volume") in _QUOTES:
+        notes.append(f"The only volume is {picked['volume']!r}; it is kept in that unit.")
+    return Rows(frame.filter(~blank), tuple(notes))
+
+
+def plain(name: str) -> str:
+    """A column's name with case, spaces and signs taken away: `Open time` and `open_time` are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def pick(names: Sequence[str]) -> dict[str, str]:
+    """Which of these columns holds what: `time`, `open`, ... to the name as it stands. What is not there is left out.
+
+    A shared prefix (`BTC.open`, `BTC.close`) is no matter. An adjusted close is never taken for the close. Of several
+    volumes the one in base currency is taken.
+
+    Raises:
+        DataError: two columns spell the same thing in the same way, or prices come under several prefixes.
+    """
+    bare = _without_prefix(names)
+    found = {}
+    for wanted, spellings in _SPELLINGS.items():
+        for spelling in (*_base_volumes(bare), *spellings, *_quote_volumes(bare)) if wanted == "volume" else spellings:
+            same = [name for name, stripped in bare.items() if stripped == spelling]
+            if len(same) > 1:
+                raise DataError(
+                    f"The columns {' and '.join(map(repr, same))} both name the {wanted}.",
+                    "One of them would be dropped unseen.",
+                    f"Keep the one that holds the bar's {wanted}.",
+                )
+            if same:
+                found[wanted] = same[0]
+                break
+    return found
+
+
+def _without_prefix(names: Sequence[str]) -> dict[str, str]:
+    bare = {name: plain(name) for name in names}
+    if set(PRICES) <= set(bare.values()):
+        return bare
+    split = {name: re.fullmatch(r"(.*[^A-Za-z0-9])(open|high|low|close|volume)", name, re.I) for name in names}
+    prefixes: dict[str, set[str]] = {}
+    for match in filter(None, split.values()):
+        prefixes.setdefault(match[1], set()).add(match[2].lower())
+    whole = [prefix for prefix, found in prefixes.items() if found >= set(PRICES)]
+    if len(whole) > 1:
+        raise DataError(
+            f"The table holds several series: {', '.join(whole)}.",
+            "Candles are of one feed.",
+            "Keep the columns of one of them.",
+        )
+    stripped = {name: match[2].lower() for name, match in split.items() if match and match[1] in whole}
+    return bare | stripped
+
+
+def _base_volumes(bare: Mapping[str, str]) -> list[str]:
+    named = [name.removeprefix("volume") for name in bare.values() if name.startswith("volume")]
+    return [f"volume{coin}" for coin in named if coin and coin not in _QUOTES][:1]
+
+
+def _quote_volumes(bare: Mapping[str, str]) -> list[str]:
+    return [name for name in bare.values() if name.removeprefix("volume") in _QUOTES and name.startswith("volume")][:1]
+
+
+def _demand(picked: Mapping[str, str], names: Sequence[str]) -> None:
+    missing = [name for name in ("time", *PRICES) if name not in picked]
+    if not missing:
+        return
+    found = f"No column for {', '.join(missing)} among {', '.join(map(repr, names))}."
+    label = next((name for name in names if plain(name) in _CLOSE_LABELS), None)
+    if missing == ["time"] and label:
+        why = f"{label!r} says when a bar closed; read as its open, every bar would be known one interval too late."
+        do = "Add a column 'time' with each bar's open."
+    elif all(re.fullmatch(r"[\d.eE+-]+|", name) for name in names):
+        why = "The first line looks like a bar, and the order of columns differs from source to source."
+        do = "Write a first line that names the columns, for example time,open,high,low,close,volume."
+    else:
+        why = "A bar is its open time, open, high, low and close; without the range there is no telling how it moved."
+        close = {name: difflib.get_close_matches(name, names, n=1, cutoff=0.6) for name in missing}
+        hints = [f"{guess[0]!r} for {name}?" for name, guess in close.items() if guess]
+        do = " ".join(["Name the columns time, open, high, low, close, volume.", *(f"Is it {hint}" for hint in hints)])
+    raise DataError(found, why, do)
+
+
+def _demand_one_series(table: pl.DataFrame) -> None:
+    for name in table.columns:
+        if plain(name) in _SERIES_NAMES and table[name].n_unique() > 1:
+            several = table[name].unique(maintain_order=True).head(3).to_list()
+            raise DataError(
+                f"The column {name!r} names several series: {', '.join(map(str, several))} ...",
+                "Candles are of one feed; bars of two would be taken for repeats of one another.",
+                "Keep the rows of one of them.",
+            )
+
+
+def _numbers(column: pl.Series, place: Place) -> pl.Series:
+    if column.dtype.is_numeric() or column.dtype == pl.Null:
+        return column.cast(pl.Float64)
+    if column.dtype != pl.String:
+        raise DataError(
+            f"The column {column.name!r} holds {column.dtype}.", "A price is a number.", "Write it as a number."
+        )
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() == column.null_count():
+        return numbers
+    text = column.str.strip_chars()
+    numbers = text.cast(pl.Float64, strict=False)
+    bad = (numbers.is_null() & column.is_not_null() & ~text.str.to_lowercase().is_in(_MISSING)).arg_true()
+    if len(bad):
+        raise DataError(
+            f"In {place(bad[0])} the column {column.name!r} holds {column[bad[0]]!r}"
+            f"{f' ({len(bad)} such values)' if len(bad) > 1 else ''}.",
+            "That is not a number.",
+            "Write it with digits and a decimal point, or leave it empty if the value is missing.",
+        )
+    return numbers
+
+
+def _times(column: pl.Series, blank: pl.Series, tz: str | None, place: Place, notes: list[str]) -> pl.Series:
+    """UTC times, null only where the row is blank."""
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
+        times, naive = column.dt.convert_time_zone("UTC"), False
+    elif column.dtype in (pl.Datetime, pl.Date):
+        times, naive = column.cast(pl.Datetime("us")), True
+    elif column.dtype == pl.String:
+        times, naive = _texts(column.str.strip_chars(), place)
+    else:
+        times, naive = _epochs(column.cast(pl.Float64) if column.dtype.is_float() else column), False
+    if naive:
+        times = _localise(times, tz)
+        notes.append(f"The times in {column.name!r} carry no zone; they were read as {tz or 'UTC'}.")
+    elif tz:
+        notes.append(f"The times in {column.name!r} say themselves which instant they mean; {tz} was not needed.")
+    bad = (times.is_null() & ~blank).arg_true()
+    if len(bad):
+        raise _no_time(column, bad[0], place)
+    return times.cast(pl.Datetime("us", "UTC")).alias("time")
+
+
+def _no_time(column: pl.Series, row: int, place: Place) -> DataError:
+    return DataError(
+        f"In {place(row)} the time {column[row]!r} in {column.name!r} could not be read.",
+        "A bar without a sure time cannot be laid beside others.",
+        "Write times like 2020-01-31T13:00:00Z, all in one way, or as seconds or milliseconds since 1970.",
+    )
+
+
+def _localise(times: pl.Series, tz: str | None) -> pl.Series:
+    try:
+        local = times.dt.replace_time_zone(tz or "UTC", ambiguous="null", non_existent="null")
+    except pl.exceptions.ComputeError:
+        raise RecipeError(
+            f"The time zone {tz!r} is not known.",
+            "The times in the file could be any instant.",
+            "Name it as the IANA database does, for example Europe/Berlin or UTC.",
+        ) from None
+    return local.dt.convert_time_zone("UTC")
+
+
+def _epochs(numbers: pl.Series) -> pl.Series:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by size, value by value (some archives
+    change their unit along the way); or whole numbers that read as dates, 20200131.
+    """
+    if numbers.is_between(1970_01_01, 2100_12_31).all():
+        return numbers.cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False).cast(pl.Datetime("us", "UTC"))
+    n = pl.col("n")
+    scaled = (
+        pl.when(n < 1e8)
+        .then(None)
+        .when(n < 1e11)
+        .then(n * 1_000_000)
+        .when(n < 1e14)
+        .then(n * 1_000)
+        .when(n < 1e17)
+        .then(n)
+        .otherwise(n / 1_000)
+    )
+    return numbers.to_frame("n").select(scaled.cast(pl.Int64, strict=False)).to_series().cast(pl.Datetime("us", "UTC"))
+
+
+def _texts(text: pl.Series, place: Place) -> tuple[pl.Series, bool]:
+    """Times from text, and whether they are naive."""
+    given = text.drop_nulls()
+    if given.is_empty():
+        return text.cast(pl.Datetime("us"), strict=False), True
+    numbers = given.cast(pl.Float64, strict=False)
+    if numbers.null_count() == 0:
+        whole = text.cast(pl.Int64, strict=False)
+        return _epochs(whole if whole.null_count() == text.null_count() else text.cast(pl.Float64)), False
+    zones = text.str.extract(_ZONE, 1)
+    offset = _one_offset(text, zones, place)
+    bare = text
+    for zone in zones.unique().drop_nulls():
+        bare = bare.str.strip_suffix(zone)
+    if given[0].endswith(("AM", "PM")):
+        bare = bare.str.replace(r" (\d+)-([AP]M)$", " $1:00-$2")
+    times = _parse(bare.str.strip_chars_end(), given=bare.drop_nulls()[0].rstrip())
+    if offset is None:
+        return times, True
+    return (times - timedelta(minutes=offset)).dt.replace_time_zone("UTC"), False
+
+
+def _one_offset(text: pl.Series, zones: pl.Series, place: Place) -> int | None:
+    """Minutes east of UTC that all times carry; None if they carry no zone."""
+    offsets: dict[int | None, str | None] = {}
+    for zone in zones.filter(text.is_not_null()).unique(maintain_order=True):
+        offsets.setdefault(_minutes(zone), zone)
+    if len(offsets) > 1:
+        rows = [
+            (zones.is_null() & text.is_not_null() if zone is None else zones == zone).arg_true()[0]
+            for zone in offsets.values()
+        ]
+        raise DataError(
+            "The times are in several zones: "
+            + ", ".join(f"{text[row]!r} in {place(row)}" for row in sorted(rows)[:3])
+            + ".",
+            "Where the zone changes, bars would overlap or leave a hole, and a day would not be a day.",
+            "Write all times in UTC.",
+        )
+    return next(iter(offsets))
+
+
+def _minutes(zone: str | None) -> int | None:
+    if zone is None:
+        return None
+    digits = re.sub(r"\D", "", zone).ljust(4, "0")
+    return (-1 if zone.startswith("-") else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
+
+
+def _parse(text: pl.Series, given: str) -> pl.Series:
+    """Naive times, all written like `given`; null where one is not."""
+    sample = pl.Series([given])
+    for date in _DATES:
+        if sample.str.to_date(date, strict=False).null_count() == 0:
+            return text.str.to_date(date, strict=False).cast(pl.Datetime("us"))
+        for clock in _CLOCKS:
+            if sample.str.to_datetime(date + clock, strict=False).null_count() == 0:
+                return text.str.to_datetime(date + clock, time_unit="us", strict=False)
+    return pl.Series(text.name, [None], pl.Datetime("us")).new_from_index(0, len(text))

@@ -1,0 +1,179 @@
+"""What a person reads in the terminal: the sentence, a small table, the next forecast, where the report lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from .backtest import blocks, silent
+from .candles import Candles
+from .clean import Cleaned
+from .feed import from_numpy
+from .forecast import Forecast
+from .forecaster import Watch
+from .recipe import Recipe
+from .runs import Run
+from .scores import Summary
+from .verdict import Verdict, sentences
+from .workers import Monitor
+
+NOT_ADVICE = "An aid to decisions, not advice."
+SHAPES = {"better": "▲", "no better": "=", "worse": "▼", "too short to tell": "·"}
+COLOURS = {"better": "blue", "worse": "red"}
+
+
+@contextmanager
+def progress(recipes: Sequence[Recipe], candles: Candles, start: datetime, *, quiet: bool) -> Iterator[Monitor]:
+    """A bar a model on stderr: blocks done, time left, how the training stands."""
+    if quiet:
+        yield silent
+        return
+    todo = [block.recipe.model.name for block in blocks(recipes, candles, start)]
+    with _bars() as bars:
+        rows = {name: bars.add_task(name, total=todo.count(name), words="") for name in dict.fromkeys(todo)}
+        share = dict.fromkeys(range(len(todo)), 0.0)
+
+        def monitor(number: int, done: int, total: int, words: str) -> None:
+            share[number] = done / total
+            name = todo[number]
+            of_model = [part for n, part in share.items() if todo[n] == name]
+            bars.update(rows[name], completed=sum(of_model), words=words)
+
+        yield monitor
+
+
+@contextmanager
+def one_bar(name: str) -> Iterator[Watch]:
+    """A single bar on stderr."""
+    with _bars() as bars:
+        row = bars.add_task(name, total=None, words="")
+        yield lambda done, total, words: bars.update(row, completed=done, total=total, words=words)
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description:>16}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[words]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def result(run: Run, page: Path | None) -> RenderableType:
+    """All of a run that fits on a screen."""
+    parts: list[RenderableType] = [Text(line) for line in run.preface]
+    parts += [Text(""), *(Text(line) for line in sentences(run.summaries, run.verdicts, run.candles.feed))]
+    for horizon in run.walks[0].forecast.horizons:
+        parts += [Text(""), _table(run, horizon)]
+    parts += [Text(""), outlook(run.outlook), Text("")]
+    if page:
+        parts.append(Text(f"Report: {page}"))
+    return Group(*parts, Text(NOT_ADVICE))
+
+
+def _table(run: Run, horizon: int) -> Table:
+    unit = run.candles.feed.interval
+    table = Table(title=f"{horizon} x {unit} ahead", title_justify="left", box=None, pad_edge=False)
+    table.add_column("model")
+    for name in ("CRPS", "vs garch-t", "p", "80 %", "95 %", "RMSE", "MAPE", "direction", "n"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    verdicts = {v.model: v for v in run.verdicts if v.horizon == horizon}
+    for s in sorted((s for s in run.summaries if s.horizon == horizon), key=lambda s: s.crps):
+        table.add_row(*_row(s, verdicts[s.model]))
+    return table
+
+
+def _row(s: Summary, v: Verdict) -> list[str | Text]:
+    skill = s.crps_skill.get("garch-t")
+    right = s.direction
+    p = v.comparison.p_better if v.comparison else None
+    word = v.word or "-"
+    return [
+        s.model,
+        f"{s.crps:.5f}",
+        "-" if skill is None else f"{100 * skill:+.2f} %",
+        "-" if p is None else f"{p:.3f}",
+        *(f"{100 * share:.1f}" if (share := _share(s, band)) is not None else "-" for band in (80, 95)),
+        f"{s.rmse:,.4g}",
+        f"{100 * s.mape:.2f} %",
+        "-" if right is None else f"{100 * right.share:.1f} %",
+        str(s.n),
+        Text(f"{SHAPES.get(word, ' ')} {word}", style=COLOURS.get(word, "")),
+    ]
+
+
+def _share(s: Summary, band: int) -> float | None:
+    return s.coverage[band].share if band in s.coverage else None
+
+
+def outlook(forecast: Forecast) -> RenderableType:
+    """The newest forecast in prices."""
+    quote = forecast.feed.quote
+    origin = from_numpy(forecast.origin[-1])
+    table = Table(
+        title=f"{forecast.model} from {origin:%Y-%m-%d %H:%M} UTC, when {forecast.feed.base} closed at"
+        f" {forecast.price[-1]:,.6g} {quote}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("by (UTC)", "median", "half lies in", "80 % lies in", "95 % lies in"):
+        table.add_column(name, justify="left" if name.startswith("by") else "right")
+    for column in range(len(forecast.horizons)):
+        bands = [(0.5 - share / 2, 0.5 + share / 2) for share in (0.5, 0.8, 0.95)]
+        ends = [" .. ".join(f"{forecast.prices(q)[-1, column]:,.6g}" for q in band) for band in bands]
+        target = from_numpy(forecast.target_time[-1, column])
+        table.add_row(f"{target:%Y-%m-%d %H:%M}", f"{forecast.prices()[-1, column]:,.6g}", *ends)
+    return table
+
+
+def repairs(cleaned: Cleaned, source: str) -> RenderableType:
+    """What had to be mended, a line a kind."""
+    candles = cleaned.candles
+    head = (
+        f"{candles.feed} from {source}: {len(candles):,} bars, {candles.start:%Y-%m-%d %H:%M} to"
+        f" {candles.end:%Y-%m-%d %H:%M} UTC, {int((~candles.observed).sum()):,} of them missing at the source"
+    )
+    lines = cleaned.repairs.sentences or ["Nothing had to be repaired."]
+    return Group(Text(head), *(Text(f"  {line}") for line in lines))
+
+
+def repairs_document(cleaned: Cleaned, source: str) -> dict[str, Any]:
+    """The same as JSON."""
+    candles = cleaned.candles
+    return {
+        "feed": str(candles.feed),
+        "source": source,
+        "digest": candles.digest,
+        "start": candles.start.isoformat(),
+        "end": candles.end.isoformat(),
+        "bars": len(candles),
+        "missing": int((~candles.observed).sum()),
+        "repairs": cleaned.repairs.tally,
+    }
+
+
+def catalogue(listed: Mapping[str, str]) -> RenderableType:
+    """Names and what each is."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, says in listed.items():
+        table.add_row(name, says)
+    return table
+
+
+def first_sentence(thing: type) -> str:
+    """What a class's docstring opens with."""
+    return (thing.__doc__ or "").strip().split("\n\n", maxsplit=1)[0].replace("\n    ", " ")

@@ -1,0 +1,405 @@
+"""The contracts that every feature and every model here keeps. Yours is proved in three lines.
+
+    from coincast.testing import check_feature, check_model
+
+    def test_my_feature() -> None:
+        check_feature("my_feature")
+
+    def test_my_model() -> None:
+        check_model(MyModel())
+
+A broken contract is an `AssertionError` that says what leaked and at which bar. They ask for equal bits, not for close
+numbers: a forecast that changes in its last digit with something it must not know does know it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from .candles import PRICES, Candles
+from .errors import LookAheadError
+from .features import FEATURES, compute
+from .feed import from_numpy
+from .fitted import Fitted
+from .forecast import K
+from .forecaster import Fit, Forecaster, State, unwatched
+from .models import MODELS
+from .recipe import Recipe
+from .windows import Windows
+from .worlds import Law, draw, hide
+
+BARS = 300
+ORIGINS = 40
+# Volatility that clusters, fat tails: nothing a market does should be foreign to the contracts.
+MARKET = Law(volatility=0.03, dof=4, alpha=0.08, beta=0.9)
+
+Values = Float[np.ndarray, "window horizon K"]
+
+
+def market(bars: int, interval: str = "1d", seed: int = 0) -> Candles:
+    """A simulated market with one bar in forty lost at the source, some of them in a row."""
+    candles = draw(MARKET, bars, seed, f"simulated:COIN/USD:{interval}").candles
+    lost = np.random.default_rng(seed).choice(np.arange(10, bars), bars // 80, replace=False)
+    return hide(candles, [*lost, *(lost + 1)])
+
+
+def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
+    """The same bars up to and including `bar`, and other bars after it; with words for what was done to those."""
+    past, future = candles.frame.head(bar + 1), candles.frame.tail(-(bar + 1))
+    if future.is_empty():
+        return
+    square = past["close"][-1] ** 2
+    noise = draw(Law(volatility=0.2), future.height, seed=bar, feed=str(candles.feed)).candles.frame
+    mirror = zip(PRICES, ("open", "low", "high", "close"), strict=True)
+    others = {
+        "cut off": future.head(0),
+        "multiplied by 7": future.with_columns(pl.col(*PRICES, "volume") * 7),
+        "reversed": future.reverse(),
+        "mirrored at the last price": future.with_columns((square / pl.col(at)).alias(name) for name, at in mirror),
+        "replaced by noise": noise,
+    }
+    for words, other in others.items():
+        seen = other.with_columns(time=future["time"].head(other.height), observed=pl.lit(value=True))
+        yield words, Candles(candles.feed, pl.concat([past, seen]))
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+def check_feature(name: str) -> None:
+    """Prove that a registered feature knows no future, on daily and on hourly bars.
+
+    At many bars, those next to lost ones among them, everything after is cut off, multiplied by 7, reversed, mirrored
+    or replaced by noise, and one bar alone is made a spike: no earlier value may change by a bit. Every value is finite
+    once the declared warm-up is over.
+
+    Raises:
+        AssertionError: it does know; the sentence says what changed, at which bar and by what.
+        RecipeError: no feature has this name.
+    """
+    for interval in ("1d", "1h"):
+        bars = BARS * (1 + -(-FEATURES[name].warm_up // BARS)) if name in FEATURES else BARS
+        candles = market(bars, interval)
+        values = compute(candles, [name])[:, 0]
+        _check_warm_up(name, values, candles)
+        for bar, words, other in _other_markets(bars, interval):
+            changed = compute(other, [name])[: bar + 1, 0]
+            _demand_same_values(name, values[: bar + 1], changed, candles, f"the bars after it were {words}")
+        for bar, spiked in _spikes(bars, interval):
+            changed = compute(spiked, [name])[:bar, 0]
+            _demand_same_values(name, values[:bar], changed, candles, f"only bar {bar} was made a spike")
+
+
+@cache
+def _other_markets(bars: int, interval: str) -> list[tuple[int, str, Candles]]:
+    candles = market(bars, interval)
+    return [(bar, words, other) for bar in _telling(candles) for words, other in futures(candles, bar)]
+
+
+@cache
+def _spikes(bars: int, interval: str) -> list[tuple[int, Candles]]:
+    candles = market(bars, interval)
+    seen = [bar for bar in _telling(candles) if candles.observed[bar : bar + 2].all()]
+    return [(bar, _spike(candles, bar)) for bar in seen]
+
+
+def _telling(candles: Candles) -> list[int]:
+    """Bars worth a try: one in twenty, lost ones and their neighbours."""
+    lost = np.flatnonzero(~candles.observed)
+    bars = np.concatenate([np.arange(1, len(candles), 20), lost - 1, lost])
+    return sorted(set(bars.tolist()))
+
+
+def _spike(candles: Candles, bar: int) -> Candles:
+    here = pl.int_range(pl.len()) == bar
+    high = pl.when(here).then(pl.col("high") * 3).otherwise(pl.col("high"))
+    close = pl.when(here).then(pl.col("high") * 2).otherwise(pl.col("close"))
+    volume = pl.when(here).then(pl.col("volume") * 50).otherwise(pl.col("volume"))
+    return Candles(candles.feed, candles.frame.with_columns(high=high, close=close, volume=volume))
+
+
+def _check_warm_up(name: str, values: Float[np.ndarray, " bar"], candles: Candles) -> None:
+    warm_up = FEATURES[name].warm_up
+    missing = warm_up + np.flatnonzero(~np.isfinite(values[warm_up:]))
+    _demand(
+        not missing.size,
+        f"{name} declares a warm-up of {warm_up} bars, but has no value at bar {missing[:1]} of {candles.feed}.",
+    )
+
+
+def _demand_same_values(
+    name: str, before: Float[np.ndarray, " bar"], after: Float[np.ndarray, " bar"], candles: Candles, cause: str
+) -> None:
+    changed = np.flatnonzero(~_same(before, after))
+    if changed.size:
+        bar = int(changed[-1])
+        raise AssertionError(
+            f"{name} sees the future: its value at bar {bar} ({candles.time[bar]}) changed from {before[bar]} to"
+            f" {after[bar]} when {cause}."
+        )
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def check_model(
+    model: Forecaster, *, horizons: tuple[int, ...] = (1, 3), seeds: tuple[int, ...] = (0, 1), bars: int = 400
+) -> None:
+    """Prove that a registered model learns from settled windows alone and forecasts from each window alone.
+
+    It is fitted five times on a simulated market; give it settings that make a fit quick.
+
+    Args:
+        model: with the settings to prove.
+        horizons: intervals ahead.
+        seeds: for `fit`.
+        bars: bars to learn from, beyond the model's `at_least`.
+
+    Raises:
+        AssertionError: a contract is broken; the sentence says which one and where.
+    """
+    exam = _Exam(Recipe(model, horizons, seeds=seeds), market(model.at_least + bars + ORIGINS))
+    _check_fit(exam)
+    _check_settled_only(exam)
+    _check_fit_again(exam)
+    _check_fold_alone(exam)
+    _check_future_of_fit(exam)
+    _check_values(exam)
+    _check_predict_again(exam)
+    _check_labels(exam)
+    _check_neighbours(exam)
+    _check_future_of_predict(exam)
+    _check_context(exam)
+    _check_saved(exam)
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """A recipe on a market: what was known at the cutoff is learnt from, what comes after is forecast."""
+
+    recipe: Recipe
+    candles: Candles
+
+    @property
+    def name(self) -> str:
+        return self.recipe.model.name
+
+    @cached_property
+    def cutoff(self) -> datetime:
+        return from_numpy(self.candles.known_at[-ORIGINS])
+
+    def windows(self, candles: Candles) -> Windows:
+        """From the cutoff on."""
+        return self.recipe.windows(candles).between(self.cutoff, candles.end + candles.feed.interval.delta)
+
+    def fold(self, candles: Candles) -> Windows:
+        """Settled at the cutoff."""
+        return self.recipe.windows(candles).settled(by=self.cutoff)
+
+    def fit(self, *folds: Windows) -> list[Fit]:
+        return self.recipe.model.fit(folds, self.recipe.seeds, unwatched)
+
+    def predict(self, windows: Windows) -> Values:
+        return self.recipe.model.predict(self.state, windows.unanswered())
+
+    @cached_property
+    def fits(self) -> list[Fit]:
+        return self.fit(self.fold(self.candles))
+
+    @property
+    def state(self) -> State:
+        return self.fits[0].state
+
+    @cached_property
+    def asked(self) -> Windows:
+        return self.windows(self.candles)
+
+    @cached_property
+    def values(self) -> Values:
+        return self.predict(self.asked)
+
+    def demand_same(self, other: Values, cause: str, which: slice = slice(None)) -> None:
+        """The forecasts of `which` windows must be `other`."""
+        windows, values = self.asked, self.values[which]
+        changed = np.flatnonzero(~_same(values, other).all(axis=(1, 2)))
+        if changed.size:
+            first = changed[0]
+            raise AssertionError(
+                f"{self.name} {cause}: its forecast from {windows.origin[which][first]} changed from"
+                f" {values[first, 0, 0]} .. {values[first, -1, -1]} to {other[first, 0, 0]} .. {other[first, -1, -1]}."
+            )
+
+
+def _check_fit(exam: _Exam) -> None:
+    """One `Fit` a fold; states of plain arrays; a history has a row a seed."""
+    _demand(len(exam.fits) == 1, f"{exam.name}.fit returned {len(exam.fits)} fits for one fold.")
+    for name, array in exam.state.items():
+        plain = type(array) is np.ndarray and array.dtype.kind in "biuf"
+        _demand(plain, f"{exam.name}'s state {name!r} is a {type(array).__name__}, not a plain array of numbers.")
+    history = exam.fits[0].history
+    if history:
+        members = len(exam.recipe.seeds)
+        found = len(history.train)
+        _demand(found == members, f"{exam.name}'s history has {found} members, not one for each of {members} seeds.")
+
+
+def _check_settled_only(exam: _Exam) -> None:
+    """A model that learns refuses windows that may hold the future."""
+    if not exam.state:
+        return
+    try:
+        exam.fit(exam.recipe.windows(exam.candles))
+    except LookAheadError:
+        return
+    raise AssertionError(
+        f"{exam.name} learns from unsettled windows: their labels reach beyond any cutoff, up to {exam.candles.end}."
+        " Call demand_settled() on each fold first."
+    )
+
+
+def _check_fit_again(exam: _Exam) -> None:
+    """The same fold and seeds give the same bits, and the fold is left as it was."""
+    fold = exam.fold(exam.candles)
+    before = _copies(fold)
+    [again] = exam.fit(fold)
+    _demand_same_states(exam, again.state, "is not deterministic: with the same fold and seeds")
+    changed = [name for name, array in _copies(fold).items() if not _same(before[name], array).all()]
+    _demand(not changed, f"{exam.name}.fit changes its input: {', '.join(changed)}.")
+
+
+def _check_fold_alone(exam: _Exam) -> None:
+    """A fold learnt among others gives the bits it gives alone."""
+    fold = exam.fold(exam.candles)
+    earlier = fold.settled(by=from_numpy(fold.known_at[-ORIGINS]))
+    found = exam.fit(earlier, fold)
+    _demand(len(found) == 2, f"{exam.name}.fit returned {len(found)} fits for two folds.")
+    _demand_same_states(exam, found[1].state, "mixes folds: with another fold beside it")
+
+
+def _check_future_of_fit(exam: _Exam) -> None:
+    """What happens after the cutoff changes nothing that is learnt."""
+    bar = len(exam.candles) - ORIGINS
+    other = dict(futures(exam.candles, bar))["multiplied by 7"]
+    [found] = exam.fit(exam.fold(other))
+    _demand_same_states(exam, found.state, f"learns from the future: with the bars after {exam.cutoff} multiplied by 7")
+
+
+def _check_values(exam: _Exam) -> None:
+    """K finite values for each window and horizon; another horizon is another forecast."""
+    windows, values = exam.asked, exam.values
+    shape = (len(windows), len(windows.horizons), K)
+    _demand(values.shape == shape, f"{exam.name}.predict gave the shape {values.shape}, not {shape}.")
+    infinite = np.flatnonzero(~np.isfinite(values).all(axis=(1, 2)))
+    _demand(
+        not infinite.size, f"{exam.name}.predict gave values that are not finite at {windows.origin[infinite[:1]]}."
+    )
+    spread = bool((np.ptp(values, axis=-1) > 0).any())
+    same = spread and any(_same(values[:, 0], values[:, h]).all() for h in range(1, shape[1]))
+    _demand(not same, f"{exam.name} ignores the horizon: {windows.horizons} bars ahead it forecasts the same.")
+
+
+def _check_predict_again(exam: _Exam) -> None:
+    """The same question gets the same bits, and state and windows are left as they were."""
+    windows = exam.asked
+    before = _copies(windows) | {f"state {name}": array.copy() for name, array in exam.state.items()}
+    exam.demand_same(exam.predict(windows), "is not deterministic: asked twice")
+    after = _copies(windows) | {f"state {name}": array for name, array in exam.state.items()}
+    changed = [name for name, array in after.items() if not _same(before[name], array).all()]
+    _demand(not changed, f"{exam.name}.predict changes its input: {', '.join(changed)}.")
+
+
+def _check_labels(exam: _Exam) -> None:
+    """The answer in a window's labels is not read."""
+    answered = exam.recipe.model.predict(exam.state, exam.asked)
+    exam.demand_same(answered, "reads the labels of what it forecasts: with them in the windows")
+
+
+def _check_neighbours(exam: _Exam) -> None:
+    """A window is forecast as by itself, whatever windows stand beside it and in whatever order."""
+    windows = exam.asked
+    alone = np.concatenate([exam.predict(one) for one in windows.batches(1)])
+    exam.demand_same(alone, "depends on the windows beside one: asked one at a time")
+    turned = replace(windows, last=windows.last[::-1], price=windows.price[::-1], y=windows.y[::-1])
+    exam.demand_same(exam.predict(turned)[::-1], "depends on the windows beside one: asked in reverse order")
+
+
+def _check_future_of_predict(exam: _Exam) -> None:
+    """Bars after an origin, changed or missing, do not change a forecast from it."""
+    for ahead in (ORIGINS - 1, ORIGINS // 2, 1):
+        bar = len(exam.candles) - 1 - ahead
+        known = exam.windows(exam.candles.until(from_numpy(exam.candles.known_at[bar])))
+        if not len(known):
+            continue
+        for words, other in futures(exam.candles, bar):
+            found = exam.predict(exam.windows(other))[: len(known)]
+            cause = f"sees the future: with the bars after {exam.candles.known_at[bar]} {words}"
+            exam.demand_same(found, cause, slice(len(known)))
+
+
+def _check_context(exam: _Exam) -> None:
+    """A window is forecast from its own `lookback` bars; whatever stands before them is not read."""
+    windows = exam.asked
+    alone = np.concatenate([exam.predict(_by_itself(windows, number)) for number in range(len(windows))])
+    exam.demand_same(alone, f"reads beyond its lookback of {windows.lookback} bars: without the bars before them")
+
+
+def _check_saved(exam: _Exam) -> None:
+    """What was saved and loaded has the same recipe and forecasts the same bits."""
+    registered = exam.name in MODELS
+    _demand(registered, f"{exam.name} is not registered, so no saved model of it can be loaded; use models.register.")
+    fitted = Fitted(exam.recipe, exam.candles.feed, exam.cutoff, exam.state, exam.fits[0].history)
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.save(Path(folder, "model"))
+        loaded = Fitted.load(Path(folder, "model"))
+    _demand(loaded.recipe == exam.recipe, f"{exam.name} loses settings when saved: {loaded.recipe}, not {exam.recipe}.")
+    windows = exam.asked
+    values = loaded.recipe.model.predict(loaded.state, windows.unanswered())
+    exam.demand_same(values, "forecasts otherwise once saved and loaded")
+
+
+def _by_itself(windows: Windows, number: int) -> Windows:
+    """One window, with no row but its own."""
+    last = windows.last[number]
+    own = slice(max(0, last - windows.lookback + 1), last + 1)
+    rows = windows.rows[own]
+    return replace(
+        windows,
+        rows=rows,
+        known_at=windows.known_at[own],
+        last=np.array([len(rows) - 1]),
+        price=windows.price[[number]],
+        y=windows.y[[number]],
+    )
+
+
+def _copies(windows: Windows) -> dict[str, np.ndarray]:
+    names = ("rows", "known_at", "last", "price", "y")
+    return {name: getattr(windows, name).copy() for name in names}
+
+
+def _demand_same_states(exam: _Exam, other: State, cause: str) -> None:
+    _demand(other.keys() == exam.state.keys(), f"{exam.name} {cause} it learns other things: {', '.join(other)}.")
+    for name, array in exam.state.items():
+        same = array.shape == other[name].shape and bool(_same(array, other[name]).all())
+        _demand(same, f"{exam.name} {cause} its {name!r} became {other[name].ravel()[:3]}, not {array.ravel()[:3]}.")
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where two arrays are equal, NaN to NaN; nowhere if their shapes differ."""
+    if a.shape != b.shape:
+        return np.zeros(a.shape, dtype=bool)
+    return np.equal(a, b) | (np.isnan(a) & np.isnan(b))
+
+
+def _demand(holds: bool, message: str) -> None:
+    if not holds:
+        raise AssertionError(message)

@@ -1,0 +1,54 @@
+"""What is written is whole or not there."""
+
+from pathlib import Path
+
+import pytest
+
+from coincast.errors import OutputError
+from coincast.output import make_folder, new_folder, vacant, write
+
+
+def test_write_replaces_and_leaves_nothing_else(tmp_path: Path):
+    write(tmp_path / "a.json", b"old")
+    write(tmp_path / "a.json", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.json", b"new")]
+
+
+def test_write_into_a_missing_folder_says_what_to_do(tmp_path: Path):
+    with pytest.raises(OutputError, match="--out"):
+        write(tmp_path / "no" / "a.json", b"x")
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch):
+    write(tmp_path / "a.json", b"old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write(tmp_path / "a.json", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.json", b"old")]
+
+
+def test_new_folder_vanishes_with_its_error(tmp_path: Path):
+    with pytest.raises(KeyError), new_folder(tmp_path / "model") as half:
+        write(half / "a", b"x")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_folder_does_not_replace_what_is_there(tmp_path: Path):
+    write(make_folder(tmp_path / "model") / "mine", b"x")
+    with pytest.raises(OutputError), new_folder(tmp_path / "model") as half:
+        write(half / "a", b"x")
+    assert (tmp_path / "model" / "mine").read_bytes() == b"x"
+    with pytest.raises(OutputError, match="holds something"):
+        vacant(tmp_path / "model")
+    vacant(tmp_path / "elsewhere")
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path):
+    write(tmp_path / "out", b"x")
+    with pytest.raises(OutputError):
+        make_folder(tmp_path / "out")
