@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A first example may compile a network; how long one takes is measured in bench/, not here.
+settings.register_profile("coincast", deadline=None)
+settings.load_profile("coincast")
 
 ROOT = Path(__file__).parents[1]
 

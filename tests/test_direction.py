@@ -72,3 +72,11 @@ def test_a_planted_direction_is_found():
     judged = direction(truth, np.where(rng.random(1000) < 0.6, truth, -truth), horizon=1)
     assert judged.low < 0.6 < judged.high
     assert judged.beyond_chance
+
+
+def test_pesaran_timmermann_of_the_public_example():
+    """Fifteen pairs that several public programs test with. Those that keep the paper's last term get 1.968."""
+    truth = np.array([23, -2, 56, 51, 4, -45, -12, -24, -51, 78, -6, -7, -39, 31, 35.0])
+    predicted = np.array([14, 3, 45, 23, -5, -56, 4, -11, -34, 29, 3, -11, -12, 24, 3.0])
+    assert reference(truth, predicted).statistic == pytest.approx(1.90160, abs=5e-6)
+    assert 2 * pesaran_timmermann(truth, predicted) == pytest.approx(0.0572, abs=5e-5)

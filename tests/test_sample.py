@@ -10,12 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from coincast import sample as sample_module
-from coincast.candles import Candles
+from coincast.candles import PRICES, Candles
 from coincast.clean import clean, resample
 from coincast.errors import RecipeError
 from coincast.feed import Feed, Interval
-from coincast.files import read
+from coincast.files import parse, read
 from coincast.sample import SAMPLES, load
 
 
@@ -78,11 +77,9 @@ def test_the_daily_labels_are_right_by_the_hourly_sample(monkeypatch):
 
 def test_high_and_low_of_the_half_hours_are_where_they_are_named():
     # The file's columns stand in the order open, close, high, low: read by position, closes would be highs.
-    found = sample_module.parse(SAMPLES["btc-1h"].content(), "btc-30m.csv.gz", tz="UTC").frame
+    found = parse(SAMPLES["btc-1h"].content(), "btc-30m.csv.gz", tz="UTC").frame
     first = gzip.decompress(SAMPLES["btc-1h"].content()).decode().splitlines()[1].split(",")
-    assert [float(value) for value in first[1:]] == list(
-        found.select("open", "close", "high", "low", "volume").row(0)
-    )
+    assert [float(value) for value in first[1:]] == list(found.select("open", "close", "high", "low", "volume").row(0))
     body = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
     assert found.filter((pl.col("high") < body[0]) | (pl.col("low") > body[1])).is_empty()
 
@@ -95,9 +92,8 @@ def test_the_daily_sample_is_binance_to_the_cent(study_data):
     truth = binance(study_data, "daily/btcusdt_binance_1d.csv.gz", "binance:BTC/USDT:1d")
     both = load("btc-1d").candles.frame.join(truth.frame, on="time")
     assert both.height == 1246
-    for name in ("close", "open", "high", "low"):
-        assert (both[name] - both[f"{name}_right"]).abs().max() < 0.005 or name != "close"
-    assert (both["close"] - both["close_right"]).abs().max() < 0.005
+    for name in PRICES:
+        assert (both[name] - both[f"{name}_right"]).abs().max() < 0.005
 
 
 def test_the_hourly_labels_are_right_by_binance(study_data):

@@ -59,6 +59,15 @@ KINDS: Mapping[str, str] = {
 }
 
 
+_REPAIR = {
+    "time": SCHEMA["time"],
+    "kind": pl.String(),
+    "column": pl.String(),
+    "found": pl.Float64(),
+    "put": pl.Float64(),
+}
+
+
 @dataclass(frozen=True)
 class Repairs:
     """What was done to the rows of a source.
@@ -104,7 +113,7 @@ def clean(rows: Rows, feed: Feed, now: datetime | None = None) -> Cleaned:
     Raises:
         DataError: no row has a usable close, or the rows do not lie on the feed's interval.
     """
-    log: list[pl.DataFrame] = []
+    log = [pl.DataFrame(schema=_REPAIR)]
     frame = rows.frame.with_columns(pl.exclude("time").fill_nan(None))
     frame = _sorted(_on_grid(_closed(frame, feed.interval, now, log), feed.interval, log), log)
     if frame.is_empty():
@@ -112,27 +121,23 @@ def clean(rows: Rows, feed: Feed, now: datetime | None = None) -> Cleaned:
     believed = _closes(frame, log)
     mended = _mend_volume(_mend_range(_mend_open(believed, log), log), log)
     candles = Candles(feed, _fill(mended, feed.interval, frame["time"][-1]))
-    _note(log, candles.frame.join(frame, on="time", how="anti"), "gap", "close", pl.col("close"))
+    _note(log, candles.frame.join(frame, on="time", how="anti"), "gap", put=pl.col("close"))
     return Cleaned(candles, Repairs(pl.concat(log).sort("time", maintain_order=True), rows.notes))
 
 
 def _note(
-    log: list[pl.DataFrame],
-    frame: pl.DataFrame,
-    kind: str,
-    column: str | None = None,
-    put: pl.Expr | None = None,
+    log: list[pl.DataFrame], bars: pl.DataFrame, kind: str, column: str | None = None, put: pl.Expr | None = None
 ) -> None:
-    found = pl.col(column) if column else pl.lit(None)
-    log.append(
-        frame.select(
-            "time",
-            kind=pl.lit(kind),
-            column=pl.lit(column, pl.String()),
-            found=found.cast(pl.Float64),
-            put=(pl.lit(None) if put is None else put).cast(pl.Float64),
-        )
+    if bars.is_empty():
+        return
+    note = bars.select(
+        "time",
+        kind=pl.lit(kind),
+        column=pl.lit(column, pl.String()),
+        found=pl.col(column) if column else pl.lit(None, pl.Float64()),
+        put=pl.lit(None, pl.Float64()) if put is None else put,
     )
+    log.append(note)
 
 
 def _closed(frame: pl.DataFrame, interval: Interval, now: datetime | None, log: list[pl.DataFrame]) -> pl.DataFrame:

@@ -88,9 +88,7 @@ def _main_job(*, page: bool) -> Callable[..., None]:
 
 
 app.command("run", help="Candles in; a verdict, a forecast and a report out.")(_main_job(page=True))
-app.command("backtest", help="The same without the page: walk forward, score, save.")(
-    _main_job(page=False)
-)
+app.command("backtest", help="The same without the page: walk forward, score, save.")(_main_job(page=False))
 
 
 @app.command()
@@ -317,9 +315,11 @@ def _draw(done: Run, out: Path) -> Path:
 
 
 def _show(done: Run, page: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
     from . import terminal
 
-    _print(terminal.result(done, page), done.document(), as_json)
+    _print(terminal.result(done, page, Console().width), done.document(), as_json)
 
 
 def _print(text: Any, document: Any, as_json: bool) -> None:

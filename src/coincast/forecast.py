@@ -142,7 +142,7 @@ def to_frame(forecast: Forecast) -> pl.DataFrame:
 
 def from_frame(frame: pl.DataFrame, feed: Feed, recipe: str) -> Forecast:
     """What `to_frame` wrote."""
-    horizons = tuple(frame["horizon"].unique().sort())
+    horizons = tuple(frame["horizon"].unique(maintain_order=True))
     first = frame.filter(pl.col("horizon") == horizons[0])
     return Forecast(
         feed=feed,

@@ -35,7 +35,7 @@ from .output import make_folder, new_folder, write
 from .recipe import Recipe
 from .sample import SAMPLES
 from .scores import Summary, naive_scale, score, summarise
-from .verdict import REFERENCES, Verdict, judge
+from .verdict import REFERENCES, Verdict, judge, verdict_sentence
 from .workers import Map, Monitor, serial
 
 SCHEMA = "coincast-run/1"
@@ -103,6 +103,15 @@ class Run:
         return forecast.take(forecast.origin == forecast.origin[-1])
 
     @property
+    def headline(self) -> str:
+        """The verdict in words a person would say, on the chosen model one step ahead."""
+        name, first = self.chosen.recipe.model.name, self.chosen.forecast.horizons[0]
+        verdict = next((v for v in self.verdicts if (v.model, v.horizon) == (name, first)), None)
+        if verdict is None:
+            return f"No forecast has met its truth yet: the test starts {self.test_from:%Y-%m-%d}."
+        return verdict_sentence(verdict, self.summaries, self.candles.feed)
+
+    @property
     def preface(self) -> list[str]:
         """What must be said first of candles that ship inside: how old they are, and how to come by fresh ones."""
         if not self.is_sample:
@@ -157,7 +166,7 @@ class Run:
         for walk in self.walks:
             truth = self.scores.filter(pl.col("model") == walk.recipe.model.name).select("origin", "horizon", "truth")
             frame = to_frame(walk.forecast).join(truth, on=["origin", "horizon"], how="left", maintain_order="left")
-            frames.append(frame.with_columns(pl.lit(pl.Series([list(walk.recipe.seeds)])).alias("seeds")))
+            frames.append(frame.with_columns(pl.lit(pl.Series([list(walk.recipe.seeds)])).first().alias("seeds")))
         columns = ["model", "origin", "target_time", "horizon", "price", "values", "truth", "cutoff", "seeds"]
         return pl.concat(frames).select(columns)
 

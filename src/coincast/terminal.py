@@ -22,11 +22,14 @@ from .forecaster import Watch
 from .recipe import Recipe
 from .runs import Run
 from .scores import Summary
-from .verdict import Verdict, sentences
+from .verdict import Verdict
 from .workers import Monitor
 
 NOT_ADVICE = "An aid to decisions, not advice."
 SHAPES = {"better": "▲", "no better": "=", "worse": "▼", "too short to tell": "·"}
+COLUMNS = ("model", "CRPS", "skill", "p", "80 %", "95 %", "RMSE", "MAPE", "direction", "verdict")
+ONLY_WIDE = {"80 %", "direction"}
+WIDE = 96
 COLOURS = {"better": "blue", "worse": "red"}
 
 
@@ -71,32 +74,37 @@ def _bars() -> Progress:
     )
 
 
-def result(run: Run, page: Path | None) -> RenderableType:
-    """All of a run that fits on a screen."""
-    parts: list[RenderableType] = [Text(line) for line in run.preface]
-    parts += [Text(""), *(Text(line) for line in sentences(run.summaries, run.verdicts, run.candles.feed))]
+def result(run: Run, page: Path | None, width: int) -> RenderableType:
+    """All of a run that fits on a screen `width` characters wide."""
+    parts: list[RenderableType] = [*(Text(line) for line in run.preface), Text("")] if run.preface else []
+    parts += [Text(run.headline)]
     for horizon in run.walks[0].forecast.horizons:
-        parts += [Text(""), _table(run, horizon)]
+        parts += [Text(""), _table(run, horizon, width)]
     parts += [Text(""), outlook(run.outlook), Text("")]
     if page:
         parts.append(Text(f"Report: {page}"))
     return Group(*parts, Text(NOT_ADVICE))
 
 
-def _table(run: Run, horizon: int) -> Table:
-    unit = run.candles.feed.interval
-    table = Table(title=f"{horizon} x {unit} ahead", title_justify="left", box=None, pad_edge=False)
-    table.add_column("model")
-    for name in ("CRPS", "vs garch-t", "p", "80 %", "95 %", "RMSE", "MAPE", "direction", "n"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
+def _table(run: Run, horizon: int, width: int) -> Table:
+    rows = sorted((s for s in run.summaries if s.horizon == horizon), key=lambda s: s.crps)
+    origins = f"{rows[0].n:,} origins" if rows else "no truth yet"
+    table = _bare(f"{horizon} x {run.candles.feed.interval} ahead, {origins}; skill in CRPS over garch-t")
+    shown = [name for name in COLUMNS if width >= WIDE or name not in ONLY_WIDE]
+    for name in shown:
+        table.add_column(name, justify="left" if name in {"model", "verdict"} else "right", no_wrap=True)
     verdicts = {v.model: v for v in run.verdicts if v.horizon == horizon}
-    for s in sorted((s for s in run.summaries if s.horizon == horizon), key=lambda s: s.crps):
-        table.add_row(*_row(s, verdicts[s.model]))
+    for s in rows:
+        cells = dict(zip(COLUMNS, _cells(s, verdicts[s.model]), strict=True))
+        table.add_row(*(cells[name] for name in shown))
     return table
 
 
-def _row(s: Summary, v: Verdict) -> list[str | Text]:
+def _bare(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
+
+
+def _cells(s: Summary, v: Verdict) -> list[str | Text]:
     skill = s.crps_skill.get("garch-t")
     right = s.direction
     p = v.comparison.p_better if v.comparison else None
@@ -110,7 +118,6 @@ def _row(s: Summary, v: Verdict) -> list[str | Text]:
         f"{s.rmse:,.4g}",
         f"{100 * s.mape:.2f} %",
         "-" if right is None else f"{100 * right.share:.1f} %",
-        str(s.n),
         Text(f"{SHAPES.get(word, ' ')} {word}", style=COLOURS.get(word, "")),
     ]
 
@@ -121,23 +128,26 @@ def _share(s: Summary, band: int) -> float | None:
 
 def outlook(forecast: Forecast) -> RenderableType:
     """The newest forecast in prices."""
-    quote = forecast.feed.quote
-    origin = from_numpy(forecast.origin[-1])
-    table = Table(
-        title=f"{forecast.model} from {origin:%Y-%m-%d %H:%M} UTC, when {forecast.feed.base} closed at"
-        f" {forecast.price[-1]:,.6g} {quote}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
+    feed, origin = forecast.feed, from_numpy(forecast.origin[-1])
+    table = _bare(
+        f"{forecast.model} from {origin:%Y-%m-%d %H:%M} UTC, when {feed.base} closed at"
+        f" {forecast.price[-1]:,.6g} {feed.quote}"
     )
-    for name in ("by (UTC)", "median", "half lies in", "80 % lies in", "95 % lies in"):
-        table.add_column(name, justify="left" if name.startswith("by") else "right")
+    for name in ("by (UTC)", "median", "50 % lie in", "80 % lie in", "95 % lie in"):
+        table.add_column(name, justify="left" if name.startswith("by") else "right", no_wrap=True)
     for column in range(len(forecast.horizons)):
-        bands = [(0.5 - share / 2, 0.5 + share / 2) for share in (0.5, 0.8, 0.95)]
-        ends = [" .. ".join(f"{forecast.prices(q)[-1, column]:,.6g}" for q in band) for band in bands]
+        ends = [[forecast.prices(0.5 + side * share / 2)[-1, column] for side in (-1, 1)] for share in (0.5, 0.8, 0.95)]
         target = from_numpy(forecast.target_time[-1, column])
-        table.add_row(f"{target:%Y-%m-%d %H:%M}", f"{forecast.prices()[-1, column]:,.6g}", *ends)
+        table.add_row(
+            f"{target:%m-%d %H:%M}",
+            _price(forecast.prices()[-1, column]),
+            *(f"{_price(low)}-{_price(high)}" for low, high in ends),
+        )
     return table
+
+
+def _price(value: float) -> str:
+    return f"{value:,.5g}"
 
 
 def repairs(cleaned: Cleaned, source: str) -> RenderableType:

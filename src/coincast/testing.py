@@ -46,10 +46,10 @@ Values = Float[np.ndarray, "window horizon K"]
 
 
 def market(bars: int, interval: str = "1d", seed: int = 0) -> Candles:
-    """A simulated market with one bar in forty lost at the source, some of them in a row."""
+    """A simulated market with one bar in twenty lost at the source, some of them in a row."""
     candles = draw(MARKET, bars, seed, f"simulated:COIN/USD:{interval}").candles
-    lost = np.random.default_rng(seed).choice(np.arange(10, bars), bars // 80, replace=False)
-    return hide(candles, [*lost, *(lost + 1)])
+    lost = np.arange(20, bars, 27)
+    return hide(candles, [*lost, *(lost[::2] + 1)])
 
 
 def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
@@ -90,13 +90,13 @@ def check_feature(name: str) -> None:
         bars = BARS * (1 + -(-FEATURES[name].warm_up // BARS)) if name in FEATURES else BARS
         candles = market(bars, interval)
         values = compute(candles, [name])[:, 0]
-        _check_warm_up(name, values, candles)
         for bar, words, other in _other_markets(bars, interval):
             changed = compute(other, [name])[: bar + 1, 0]
             _demand_same_values(name, values[: bar + 1], changed, candles, f"the bars after it were {words}")
         for bar, spiked in _spikes(bars, interval):
             changed = compute(spiked, [name])[:bar, 0]
             _demand_same_values(name, values[:bar], changed, candles, f"only bar {bar} was made a spike")
+        _check_warm_up(name, values, candles)
 
 
 @cache
@@ -132,7 +132,7 @@ def _check_warm_up(name: str, values: Float[np.ndarray, " bar"], candles: Candle
     missing = warm_up + np.flatnonzero(~np.isfinite(values[warm_up:]))
     _demand(
         not missing.size,
-        f"{name} declares a warm-up of {warm_up} bars, but has no value at bar {missing[:1]} of {candles.feed}.",
+        f"{name} declares a warm-up of {warm_up} bars, but at bar {missing[:1]} of {candles.feed} it has no value.",
     )
 
 
@@ -240,16 +240,15 @@ class _Exam:
 
 
 def _check_fit(exam: _Exam) -> None:
-    """One `Fit` a fold; states of plain arrays; a history has a row a seed."""
+    """One `Fit` a fold; states of plain arrays; a history has no more members than there are seeds."""
     _demand(len(exam.fits) == 1, f"{exam.name}.fit returned {len(exam.fits)} fits for one fold.")
     for name, array in exam.state.items():
         plain = type(array) is np.ndarray and array.dtype.kind in "biuf"
         _demand(plain, f"{exam.name}'s state {name!r} is a {type(array).__name__}, not a plain array of numbers.")
     history = exam.fits[0].history
     if history:
-        members = len(exam.recipe.seeds)
-        found = len(history.train)
-        _demand(found == members, f"{exam.name}'s history has {found} members, not one for each of {members} seeds.")
+        members, seeds = len(history.train), len(exam.recipe.seeds)
+        _demand(1 <= members <= seeds, f"{exam.name}'s history has {members} members for {seeds} seeds.")
 
 
 def _check_settled_only(exam: _Exam) -> None:

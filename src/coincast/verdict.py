@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 from scipy.stats import t as student_t
-from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import diebold_mariano_test
 
 from .direction import Direction
@@ -112,10 +111,18 @@ def diebold_mariano(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p values: each may be compared with 5 % as if it stood alone. None is left out."""
-    tested = [p for p in p_values if p is not None]
-    adjusted = iter(multipletests(tested, method="holm")[1] if tested else ())
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    """Adjusted p values, each to be compared with 5 % as if it stood alone; None is left out.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian J. Statistics 6. The k-th
+    smallest of m is multiplied by m - k + 1, and none may be below one before it.
+    """
+    tested = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for passed, (p, place) in enumerate(tested):
+        largest = max(largest, min(1.0, p * (len(tested) - passed)))
+        adjusted[place] = largest
+    return adjusted
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 # Told of each task's progress: (task's number, steps done, steps in all, words).
 Monitor = Callable[[int, int, int, str], None]
 
+
 class Map(Protocol):
     """How tasks are done: here, in processes, or on a cluster."""
 
@@ -137,4 +138,3 @@ def _watch_of(number: int, monitor: Monitor) -> Watch:
         monitor(number, done, total, words)
 
     return watch
-

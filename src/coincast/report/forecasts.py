@@ -28,29 +28,29 @@ def fan(run: Run) -> Chart:
     shown = min(max(PAST_PER_HORIZON * forecast.horizons[-1], FEWEST_BARS), MOST_BARS, len(candles))
     recent = Bars(bars(candles, len(candles)).frame.tail(shown), candles.feed.interval.delta, joined=False)
     x = stamps(np.concatenate([forecast.origin, forecast.target_time[0]]))
-    edges = {q: [float(forecast.price[0]), *forecast.prices(q)[0]] for q in _levels()}
+    # Edges by band, below zero the lower ones; 0 is the median.
+    edges = {
+        side: [float(forecast.price[0]), *forecast.prices(0.5 + side / 200)[0].tolist()]
+        for side in (-95, -80, -50, 0, 50, 80, 95)
+    }
     low, high = recent.frame["low"].min(), recent.frame["high"].max()
-    axis = Axis.around([low, high, *edges[0.025], *edges[0.975]], candles.feed.quote, price=True)
+    axis = Axis.around([low, high, *edges[-95], *edges[95]], candles.feed.quote, price=True)
     labels = [
-        *(Label(f"{band} %", edges[0.5 + band / 200][-1], "blue-text") for band in BANDS),
-        Label("median", edges[0.5][-1], "blue-text"),
+        *(Label(f"{band} %", edges[band][-1], "blue-text") for band in BANDS),
+        Label("median", edges[0][-1], "blue-text"),
         Label("no change", float(forecast.price[0]), "muted"),
     ]
     start = recent.frame["known_at"][0]
     layout = scaffold(460, axis, {"range": [stamp(start), x[-1]], "rangeslider": {"visible": False}}, labels, 78)
     layout["meta"] = {"narrow": {"xaxis.range": [x_after(recent, 0.45), x[-1]], "height": 360}}
     data = [
-        *(area(x, edges[0.5 - band / 200], edges[0.5 + band / 200], f"fan-{band}") for band in BANDS),
+        *(area(x, edges[-band], edges[band], f"fan-{band}") for band in BANDS),
         *candlesticks(recent),
         *rings(run, recent),
-        line([x[0], x[-1]], [edges[0.5][0]] * 2, "grey", "no change", 1.5, "dash"),
-        _median(x, edges[0.5]),
+        line([x[0], x[-1]], [edges[0][0]] * 2, "grey", "no change", 1.5, "dash"),
+        _median(x, edges[0]),
     ]
     return Chart("fan", data, layout, _fan_caption(run, shown), _fan_alternative(forecast))
-
-
-def _levels() -> list[float]:
-    return sorted({0.5, *(0.5 + side * band / 200 for band in BANDS for side in (-1, 1))})
 
 
 def _median(x: Sequence[str], y: Sequence[float]) -> Figure:

@@ -1,0 +1,130 @@
+"""A forecast made at time t is a function of candles closed by t: every feature, every model, the whole walk-forward."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pytest
+from quick import quick
+
+from coincast.backtest import Walk, backtest
+from coincast.candles import Candles
+from coincast.features import FEATURES, compute
+from coincast.feed import from_numpy, to_numpy
+from coincast.fitted import fit, predict
+from coincast.models import MODELS
+from coincast.recipe import Recipe
+from coincast.testing import check_feature, check_model, futures, market
+from coincast.windows import labels
+from coincast.worlds import ramp
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_feature_knows_no_future(name):
+    check_feature(name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_keeps_its_contract(name):
+    check_model(quick(name))
+
+
+# --- off by one? ------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_ramp_every_label_is_the_horizon_times_the_slope():
+    horizons = (1, 2, 7, 30)
+    candles = ramp(100, 0.01)
+    found = labels(candles, horizons)
+    for column, h in enumerate(horizons):
+        np.testing.assert_allclose(found[:-h, column], 0.01 * h, rtol=0, atol=1e-15)
+        assert np.isnan(found[-h:, column]).all()
+    np.testing.assert_allclose(compute(candles, ["log_return"])[1:, 0], 0.01, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("h", [1, 3, 7])
+def test_one_close_moves_the_labels_that_start_and_end_there_and_no_other(h):
+    candles = market(120)
+    bar = 60
+    assert candles.observed[[bar - h, bar, bar + 1, bar + h]].all()
+    frame = candles.frame.to_dict(as_series=False)
+    frame["close"][bar] *= 1.5
+    frame["high"][bar] *= 1.5
+    spiked = Candles(candles.feed, type(candles.frame)(frame, schema=candles.frame.schema))
+    before, after = (labels(each, (h,))[:, 0] for each in (candles, spiked))
+    changed = np.flatnonzero((before != after) & ~(np.isnan(before) & np.isnan(after)))
+    assert changed.tolist() == [bar - h, bar]
+    assert after[bar - h] - before[bar - h] == pytest.approx(np.log(1.5), abs=1e-12)
+
+
+# --- the walk-forward -------------------------------------------------------------------------------------------------
+
+BARS, TEST_BAR, PACE = 640, 420, 80
+CUT = 560
+
+
+@dataclass(frozen=True)
+class Walked:
+    """Every model walked through one market."""
+
+    candles: Candles
+    recipes: list[Recipe]
+    walks: list[Walk]
+
+    @property
+    def start(self) -> datetime:
+        return from_numpy(self.candles.known_at[TEST_BAR])
+
+
+@pytest.fixture(scope="module")
+def walked() -> Walked:
+    candles = market(BARS)
+    recipes = [Recipe(quick(name), horizons=(1, 3), refit_every=PACE, seeds=(0, 1)) for name in MODELS]
+    return Walked(candles, recipes, backtest(recipes, candles, from_numpy(candles.known_at[TEST_BAR])))
+
+
+def demand_same_until(walked: Walked, other: list[Walk], bar: int, cause: str) -> None:
+    """Every forecast from origins up to the bar's close has the same bits."""
+    limit = walked.candles.known_at[bar]
+    for walk, changed in zip(walked.walks, other, strict=True):
+        kept, found = (each.forecast.take(each.forecast.origin <= limit) for each in (walk, changed))
+        assert len(kept) > PACE
+        assert np.array_equal(kept.origin, found.origin)
+        assert np.array_equal(kept.cutoff, found.cutoff)
+        same = (kept.values == found.values).all(axis=(1, 2))
+        assert same.all(), f"{kept.model} leaks: {cause} moved its forecast from {kept.origin[~same][0]}"
+
+
+@pytest.mark.parametrize("words", ["cut off", "multiplied by 7", "reversed", "mirrored at the last price"])
+def test_the_walk_forward_knows_no_future(walked, words):
+    """The bar is in the middle of a block, so that the block before it was trained with labels next to the cut."""
+    other = dict(futures(walked.candles, CUT))[words]
+    # One process trains a network's blocks again for each of these; the dear ones are tried with one future only.
+    chosen = [w for w in walked.walks if words == "reversed" or not w.fitted[0].history]
+    again = backtest([w.recipe for w in chosen], other, walked.start)
+    demand_same_until(Walked(walked.candles, walked.recipes, chosen), again, CUT, f"later bars {words}")
+
+
+def test_a_walk_forward_that_is_cut_short_ends_with_the_same_forecasts(walked):
+    """A last block too short for a refit is served by the model before it: that model is older, never wiser."""
+    short = TEST_BAR + PACE + 4
+    recipes = [w.recipe for w in walked.walks if not w.fitted[0].history]
+    for walk in backtest(recipes, walked.candles.until(from_numpy(walked.candles.known_at[short])), walked.start):
+        whole = next(w.forecast for w in walked.walks if w.recipe == walk.recipe)
+        assert (walk.forecast.cutoff == to_numpy(walked.start)).all()
+        n = int((whole.cutoff == to_numpy(walked.start)).sum())
+        assert np.array_equal(walk.forecast.values[:n], whole.values[:n])
+        assert len(walk.forecast) > n
+
+
+def test_live_is_the_backtest(walked):
+    """Fit at a refit's cutoff with the candles of that day; forecast from a later day with the candles of that day."""
+    for walk in walked.walks:
+        cutoff = from_numpy(walk.forecast.cutoff[-1])
+        number = int(np.flatnonzero(walk.forecast.origin > walk.forecast.cutoff[-1])[20])
+        today = from_numpy(walk.forecast.origin[number])
+        fitted = fit(walk.recipe, walked.candles.until(cutoff))
+        live = predict(fitted, walked.candles.until(today))
+        assert live.origin == walk.forecast.origin[number]
+        assert live.price == walk.forecast.price[number]
+        assert np.array_equal(live.values[0], walk.forecast.values[number]), walk.recipe.model.name
