@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,21 @@ settings.register_profile("coincast", deadline=None)
 settings.load_profile("coincast")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Sampled proofs draw other worlds every day; the workers of one session draw the same."""
+    os.environ.setdefault("COINCAST_SEED", str(secrets.randbelow(2**32)))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    terminalreporter.write_line(f"sampled proofs drawn with COINCAST_SEED={os.environ['COINCAST_SEED']}")
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """The session's seed: set COINCAST_SEED to what a failed session printed to see the failure again."""
+    return int(os.environ["COINCAST_SEED"])
 
 
 @pytest.fixture(scope="session")

@@ -43,11 +43,11 @@ def repairs(found: Cleaned) -> list[tuple]:
     return [((time - START) / DAY, *rest) for time, *rest in found.repairs.frame.iter_rows()]
 
 
-def market(seed: int = 0, bars: int = 120) -> pl.DataFrame:
+def market(seed: int = 0, bars: int = 120, scale: float = 0.03) -> pl.DataFrame:
     """Rows of a random market: each bar opens at the last close and has wicks on both sides."""
-    close = walk(bars, seed)
+    close = walk(bars, seed, scale)
     opened = np.concatenate([close[:1], close[:-1]])
-    wick = 1 + np.abs(np.random.default_rng(seed + 1).normal(0, 0.01, (2, bars)))
+    wick = 1 + np.abs(np.random.default_rng(seed + 1).normal(0, scale / 3, (2, bars)))
     high, low = np.maximum(opened, close) * wick[0], np.minimum(opened, close) / wick[1]
     times = [START + row * DAY for row in range(bars)]
     columns = {"open": opened, "high": high, "low": low, "close": close, "volume": np.full(bars, 5.0)}
@@ -288,9 +288,13 @@ def slow_impossible(close: np.ndarray) -> np.ndarray:
 SPIKES = st.lists(st.tuples(st.integers(0, 79), st.sampled_from([0.01, 0.1, 7.0, 10.0, 12.0, 1e3])), max_size=12)
 
 
-@given(st.integers(0, 1000), SPIKES)
-def test_marking_at_speed_equals_marking_bar_by_bar(seed, spikes):
-    close = walk(80, seed)
+# A wild market moves so much that its own past, and not the factor alone, sets the limit.
+CALM_OR_WILD = st.sampled_from([0.03, 0.12, 0.2, 0.6])
+
+
+@given(st.integers(0, 1000), SPIKES, CALM_OR_WILD)
+def test_marking_at_speed_equals_marking_bar_by_bar(seed, spikes, scale):
+    close = walk(80, seed, scale)
     for bar, factor in spikes:
         close[bar] *= factor
     assert impossible(close).tolist() == slow_impossible(close).tolist()
@@ -317,6 +321,22 @@ def test_cleaning_what_was_known_equals_what_was_known_of_the_cleaned(bars, know
     assert then.candles.frame.equals(now.candles.until(then.candles.end).frame)
     seen = pl.col("time") < then.candles.end
     assert _known(then).equals(_known(now).filter(seen))
+
+
+PLANTED = st.lists(
+    st.tuples(st.integers(0, 79), st.sampled_from(PRICES), st.sampled_from([0.1, 7.0, 10.0, 30.0])), max_size=12
+)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 1000), PLANTED, CALM_OR_WILD, st.integers(25, 79))
+def test_limits_learnt_from_the_past_are_not_learnt_from_the_future(seed, planted, scale, known):
+    frame = market(seed, 80, scale)
+    for row, column, factor in planted:
+        frame = put(frame, row, column, frame[column][row] * factor)
+    then, now = clean(Rows(frame.head(known)), DAILY), clean(Rows(frame), DAILY)
+    assert then.candles.frame.equals(now.candles.frame.head(known))
+    assert then.repairs.frame.equals(now.repairs.frame.filter(pl.col("time") < then.candles.end))
 
 
 def _known(found: Cleaned) -> pl.DataFrame:

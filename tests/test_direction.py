@@ -80,3 +80,13 @@ def test_pesaran_timmermann_of_the_public_example():
     predicted = np.array([14, 3, 45, 23, -5, -56, 4, -11, -34, 29, 3, -11, -12, 24, 3.0])
     assert reference(truth, predicted).statistic == pytest.approx(1.90160, abs=5e-6)
     assert 2 * pesaran_timmermann(truth, predicted) == pytest.approx(0.0572, abs=5e-5)
+
+
+def test_some_skill_that_always_saying_up_would_beat_is_not_claimed():
+    truth = np.where(np.arange(1000) % 10 < 7, 0.01, -0.01)
+    right = np.arange(1000) // 10 % 10 < 6
+    judged = direction(truth, np.where(right, truth, -truth), horizon=1)
+    assert (judged.share, judged.majority) == (pytest.approx(0.6), pytest.approx(0.7))
+    assert judged.low > 0.5
+    assert judged.pesaran_timmermann_p < 0.05
+    assert not judged.beyond_chance

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -99,3 +100,84 @@ register(
         "root of the squared log-returns' exponential average with decay 0.94 (RiskMetrics), per bar",
     )
 )
+
+
+# The inputs of lstm-t. Averages are normalised by their weights, so that the start needs no guess; after MIX_WARM_UP
+# bars they can be trusted.
+MIX_WARM_UP = 60
+# Added to variances before the logarithm: a bar that does not move has a finite one.
+_STILL = 1e-8
+
+
+def _range_variance() -> pl.Expr:
+    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
+
+
+def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:
+    """ln of the root of a variance's exponential average."""
+    return (variance.ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + _STILL).log() / 2
+
+
+def _log_mix() -> pl.Expr:
+    """Half from the ranges of the last days, half from the returns of the last weeks."""
+    return (_log_volatility(_range_variance(), 0.8) + _log_volatility(_log_return().pow(2), 0.97)) / 2
+
+
+def _shock() -> pl.Expr:
+    return (_log_return() / _log_mix().shift(1).exp()).clip(-5, 5)
+
+
+def _volume_surprise() -> pl.Expr:
+    volume = pl.col("volume").log1p()
+    return (volume - volume.ewm_mean(alpha=0.1, adjust=True).shift(1)).clip(-2, 2)
+
+
+def _week(interval: Interval) -> pl.Expr:
+    """How much of the week has passed when the next bar opens, 0 on Monday at 00:00."""
+    opens = pl.col("time") + interval.delta
+    return (opens - opens.dt.truncate("1w")).dt.total_seconds() / timedelta(weeks=1).total_seconds()
+
+
+def _against_mix(name: str, variance: Callable[[], pl.Expr], decay: float, says: str) -> Feature:
+    def expression(_: Interval) -> pl.Expr:
+        return (_log_volatility(variance(), decay) - _log_mix()).clip(-2.5, 2.5)
+
+    return Feature(name, expression, MIX_WARM_UP, f"ln(volatility of {says} / volatility_mix), within 2.5")
+
+
+def _square_return() -> pl.Expr:
+    return _log_return().pow(2)
+
+
+for _feature in (
+    Feature(
+        "volatility_mix",
+        lambda _: _log_mix().exp(),
+        MIX_WARM_UP,
+        "geometric mean of Parkinson's range volatility (exponential average, decay 0.8) and of the returns' (0.97)",
+    ),
+    Feature("shock", lambda _: _shock(), MIX_WARM_UP, "log-return / volatility_mix of the bar before, within 5"),
+    Feature("shock_size", lambda _: _shock().abs(), MIX_WARM_UP, "absolute value of shock"),
+    _against_mix("returns_70", _square_return, 0.7, "returns, decay 0.7"),
+    _against_mix("returns_94", _square_return, 0.94, "returns, decay 0.94"),
+    _against_mix("returns_985", _square_return, 0.985, "returns, decay 0.985"),
+    _against_mix("range_0", _range_variance, 0.0, "this bar's range"),
+    _against_mix("range_70", _range_variance, 0.7, "ranges, decay 0.7"),
+    _against_mix("range_90", _range_variance, 0.9, "ranges, decay 0.9"),
+    _against_mix("range_985", _range_variance, 0.985, "ranges, decay 0.985"),
+    Feature(
+        "volume_surprise",
+        lambda _: _volume_surprise(),
+        MIX_WARM_UP,
+        "ln(1 + volume) less its exponential average (decay 0.9) one bar before, within 2",
+    ),
+    Feature("week_sine", lambda i: (_week(i) * 2 * np.pi).sin(), 0, "sine of the part of the week gone by as the next bar opens"),
+    Feature("week_cosine", lambda i: (_week(i) * 2 * np.pi).cos(), 0, "cosine of the same"),
+    Feature(
+        "weekend",
+        lambda i: (_week(i) >= 5 / 7).cast(pl.Float64),
+        0,
+        "1 if the next bar opens on a Saturday or Sunday (UTC), 0 if not",
+    ),
+):
+    register(_feature)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -64,9 +64,14 @@ class Training:
         batch: chunks in a batch.
         epochs: passes over the training bars at most.
         rate: learning rate of Adam (Kingma and Ba 2015) at the start.
+        beta2: how slowly Adam forgets past squares of the gradient.
         weight_decay: share of each weight taken away per unit of learning rate (AdamW, Loshchilov and Hutter 2019).
         clip: largest norm of a member's gradient; None for no limit.
+        average: how slowly the weights that are judged and kept forget those before (Polyak and Juditsky 1992), with
+            the warm-up min(average, (1 + t) / (10 + t)) after t batches; 0 to judge and keep the newest.
         patience: epochs without a better validation loss after which a member stops.
+        tolerance: the weights kept are the latest whose validation loss was within this of the best. More than 0
+            makes early stopping a guard against overfitting where a short validation span says no more than noise.
         plateau: epochs without a better validation loss after which a member's learning rate falls.
         factor: what the learning rate is then multiplied by.
     """
@@ -78,11 +83,19 @@ class Training:
     batch: int
     epochs: int
     rate: float
+    beta2: float = 0.999
     weight_decay: float = 0.0
     clip: float | None = None
+    average: float = 0.0
     patience: int = 10
+    tolerance: float = 0.0
     plateau: int = 5
     factor: float = 0.5
+
+    @property
+    def program(self) -> Training:
+        """The same, but for what no compiled program depends on: one program serves all settings that share this."""
+        return replace(self, batch=0, epochs=0, rate=0.0, patience=0, tolerance=0.0, plateau=0, factor=0.0)
 
 
 @dataclass(frozen=True)
@@ -146,15 +159,16 @@ def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Wat
         watch: told of every epoch; what it raises ends the training.
 
     Returns:
-        The networks with the best validation loss, every array with a leading member axis, and how they got there.
+        The networks that were kept, every array with a leading member axis, and how they got there.
 
     Raises:
         DataError: there are too few bars for one chunk, or a member's validation loss was never finite.
     """
     prepare()
+    program = training.program
     learning, judging = (_on_device(dataset, targets) for targets in (dataset.train, dataset.validation))
     exam = _exam(dataset, training)
-    members = _start(jnp.array(seeds), training)
+    members = _start(jnp.array(seeds), program)
     best, progress = members.network, _begin(len(seeds), training)
     records = []
     for epoch in range(training.epochs):
@@ -162,8 +176,8 @@ def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Wat
         members, train_loss = _epoch(members, learning, starts, epoch=epoch, progress=progress, training=training)
         losses = _examine(members.network, judging, exam, training)
         records.append((train_loss, losses, progress.rate, progress.live))
-        progress, better = judge(progress, losses, epoch, training)
-        best = _keep(jnp.array(better), members.network, best)
+        progress, kept = judge(progress, losses, epoch, training)
+        best = _keep(jnp.array(kept), members.average, best)
         watch(epoch + 1, training.epochs, _words(progress))
         if not progress.live.any():
             break
@@ -239,8 +253,8 @@ class Progress:
 
     Args:
         best: lowest validation loss so far.
-        best_epoch: when it was reached, from 0; -1 if never.
-        wait: epochs since then.
+        best_epoch: when the weights that are kept were reached, from 0; -1 if never.
+        wait: epochs since the lowest loss.
         stalled: epochs since then or since the learning rate last fell.
         rate: learning rate of the next epoch.
         live: False once a member has stopped.
@@ -270,24 +284,25 @@ def judge(
     progress: Progress, losses: Float[np.ndarray, " member"], epoch: int, training: Training
 ) -> tuple[Progress, Bool[np.ndarray, " member"]]:
     """Early stopping and the fall of the learning rate, member by member, as Keras's `EarlyStopping` and
-    `ReduceLROnPlateau` have them with `min_delta=0`.
+    `ReduceLROnPlateau` have them with `min_delta=0`, but for the tolerance.
 
     Returns:
-        Where the members stand now, and which of them are better than ever.
+        Where the members stand now, and which of them have weights to keep.
     """
     better = progress.live & (losses < progress.best)
+    kept = better | (progress.live & (losses < progress.best + training.tolerance))
     wait = np.where(better, 0, progress.wait + 1)
     stalled = np.where(better, 0, progress.stalled + 1)
     falls = progress.live & (stalled >= training.plateau)
     judged = Progress(
         best=np.where(better, losses, progress.best),
-        best_epoch=np.where(better, epoch, progress.best_epoch),
+        best_epoch=np.where(kept, epoch, progress.best_epoch),
         wait=wait,
         stalled=np.where(falls, 0, stalled),
         rate=np.where(falls, progress.rate * training.factor, progress.rate),
         live=progress.live & (wait < training.patience),
     )
-    return judged, better
+    return judged, kept
 
 
 def _words(progress: Progress) -> str:
@@ -330,7 +345,9 @@ class _Members(NamedTuple):
     """Every array has a leading member axis."""
 
     network: PyTree
+    average: PyTree
     moments: PyTree
+    batches: Int[Array, " member"]
     key: PRNGKeyArray
 
 
@@ -350,7 +367,7 @@ def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"]) -> _B
 
 def _optimiser(training: Training) -> optax.GradientTransformation:
     clip = optax.identity() if training.clip is None else optax.clip_by_global_norm(training.clip)
-    return optax.chain(clip, optax.scale_by_adam(), optax.add_decayed_weights(training.weight_decay))
+    return optax.chain(clip, optax.scale_by_adam(b2=training.beta2), optax.add_decayed_weights(training.weight_decay))
 
 
 @partial(jax.jit, static_argnames="training")
@@ -358,7 +375,7 @@ def _start(seeds: Int[Array, " member"], training: Training) -> _Members:
     def one(seed: Array) -> _Members:
         first, later = jax.random.split(jax.random.key(seed))
         network = training.build(first)
-        return _Members(network, _optimiser(training).init(network), later)
+        return _Members(network, network, _optimiser(training).init(network), jnp.array(0), later)
 
     return jax.vmap(one)(seeds)
 
@@ -401,7 +418,10 @@ def _advance(
         (value, count), gradient = slope(member.network, bars, starts, key, training)
         change, moments = optimiser.update(gradient, member.moments, member.network)
         network = jax.tree.map(lambda weight, move: weight - rate * move, member.network, change)
-        moved = _Members(network, moments, member.key)
+        batches = member.batches + 1
+        memory = jnp.minimum(training.average, (1 + batches) / (10 + batches))
+        average = jax.tree.map(lambda old, new: memory * old + (1 - memory) * new, member.average, network)
+        moved = _Members(network, average, moments, batches, member.key)
         return _choose(live & (count > 0), moved, member), jnp.stack([value * count, count])
 
     def step(index: Array, carry: tuple[_Members, Array]) -> tuple[_Members, Array]:
@@ -538,13 +558,10 @@ def _name(path: tuple[Any, ...]) -> str:
 
 @cache
 def prepare() -> None:
-    """Keep compiled programs between runs, and one core a process: members are many, and so are processes.
+    """Keep compiled programs between runs, in `$COINCAST_CACHE` or in the user's cache folder.
 
-    The programs lie in `$COINCAST_CACHE`, or in the user's cache folder; where that cannot be written, each process
-    compiles anew. Flags that the user has set stay.
+    Where that cannot be written, each process compiles anew.
     """
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    os.environ.setdefault("NPROC", "1")
     root = os.environ.get("COINCAST_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "coincast"
     )

@@ -1,19 +1,15 @@
-"""A forecast made at time t is a function of candles closed by t: every feature, every model, the whole walk-forward."""
-
-from dataclasses import dataclass
-from datetime import datetime
+"""A forecast made at time t is a function of candles closed by t: features, models, the whole walk-forward."""
 
 import numpy as np
 import pytest
 from quick import quick
 
-from coincast.backtest import Walk, backtest
+from coincast.backtest import backtest
 from coincast.candles import Candles
 from coincast.features import FEATURES, compute
 from coincast.feed import from_numpy, to_numpy
 from coincast.fitted import fit, predict
 from coincast.models import MODELS
-from coincast.recipe import Recipe
 from coincast.testing import check_feature, check_model, futures, market
 from coincast.windows import labels
 from coincast.worlds import ramp
@@ -59,36 +55,14 @@ def test_one_close_moves_the_labels_that_start_and_end_there_and_no_other(h):
 
 # --- the walk-forward -------------------------------------------------------------------------------------------------
 
-BARS, TEST_BAR, PACE = 640, 420, 80
 CUT = 560
 
 
-@dataclass(frozen=True)
-class Walked:
-    """Every model walked through one market."""
-
-    candles: Candles
-    recipes: list[Recipe]
-    walks: list[Walk]
-
-    @property
-    def start(self) -> datetime:
-        return from_numpy(self.candles.known_at[TEST_BAR])
-
-
-@pytest.fixture(scope="module")
-def walked() -> Walked:
-    candles = market(BARS)
-    recipes = [Recipe(quick(name), horizons=(1, 3), refit_every=PACE, seeds=(0, 1)) for name in MODELS]
-    return Walked(candles, recipes, backtest(recipes, candles, from_numpy(candles.known_at[TEST_BAR])))
-
-
-def demand_same_until(walked: Walked, other: list[Walk], bar: int, cause: str) -> None:
-    """Every forecast from origins up to the bar's close has the same bits."""
-    limit = walked.candles.known_at[bar]
-    for walk, changed in zip(walked.walks, other, strict=True):
+def demand_same_until(limit, walks, other, cause) -> None:
+    """Every forecast from origins up to then has the same bits."""
+    for walk, changed in zip(walks, other, strict=True):
         kept, found = (each.forecast.take(each.forecast.origin <= limit) for each in (walk, changed))
-        assert len(kept) > PACE
+        assert len(kept) > 100
         assert np.array_equal(kept.origin, found.origin)
         assert np.array_equal(kept.cutoff, found.cutoff)
         same = (kept.values == found.values).all(axis=(1, 2))
@@ -102,12 +76,15 @@ def test_the_walk_forward_knows_no_future(walked, words):
     # One process trains a network's blocks again for each of these; the dear ones are tried with one future only.
     chosen = [w for w in walked.walks if words == "reversed" or not w.fitted[0].history]
     again = backtest([w.recipe for w in chosen], other, walked.start)
-    demand_same_until(Walked(walked.candles, walked.recipes, chosen), again, CUT, f"later bars {words}")
+    demand_same_until(walked.candles.known_at[CUT], chosen, again, f"later bars {words}")
 
 
 def test_a_walk_forward_that_is_cut_short_ends_with_the_same_forecasts(walked):
-    """A last block too short for a refit is served by the model before it: that model is older, never wiser."""
-    short = TEST_BAR + PACE + 4
+    """A last block too short for a refit is served by the model before it: that model is older, never wiser.
+
+    The test starts at bar 420 and refits every 80 bars.
+    """
+    short = 420 + 80 + 4
     recipes = [w.recipe for w in walked.walks if not w.fitted[0].history]
     for walk in backtest(recipes, walked.candles.until(from_numpy(walked.candles.known_at[short])), walked.start):
         whole = next(w.forecast for w in walked.walks if w.recipe == walk.recipe)

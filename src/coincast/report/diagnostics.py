@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,6 @@ from ..diagnosis import cumulative_difference, residual_autocorrelation, rolling
 from ..forecaster import History
 from ..runs import Run
 from ..scores import Summary, by_regime, by_year
-from .forecasts import stamps
 from .resample import extremes
 from .style import (
     MOST_MARKS,
@@ -28,8 +27,9 @@ from .style import (
     line,
     percent,
     scaffold,
+    strip,
 )
-from .words import span
+from .words import listed, span, stamps, unit
 
 # A model further than this from its reference is off the scale of charts of skill: its number is given instead.
 REACH = 0.05
@@ -62,17 +62,13 @@ def on_scale(run: Run, horizon: int) -> list[str]:
 
 def training(run: Run) -> list[Chart]:
     """Loss by epoch of each network's last refit: one thin line a seed, the median thick."""
-    return [
-        _losses(walk.recipe.model.name, walk.fitted[-1].history, hues([w.recipe.model.name for w in run.walks]))
-        for walk in run.walks
-        if walk.fitted[-1].history is not None
-    ]
+    hue_of = hues([walk.recipe.model.name for walk in run.walks])
+    last = {walk.recipe.model.name: walk.fitted[-1].history for walk in run.walks}
+    return [_losses(name, history, hue_of[name]) for name, history in last.items() if history is not None]
 
 
-def _losses(name: str, history: History | None, hue_of: dict[str, str]) -> Chart:
-    assert history is not None
+def _losses(name: str, history: History, hue: str) -> Chart:
     epochs = np.arange(1, history.train.shape[1] + 1)
-    hue = hue_of[name]
     data: list[Figure] = []
     ends: list[Label] = []
     for values, role, word in ((history.train, "grey", "training"), (history.validation, hue, "validation")):
@@ -118,11 +114,14 @@ def pit(run: Run) -> list[Chart]:
                 "marker": {"color": colour(hue_of[name]), "opacity": 0.75, "line": {"width": 0}},
                 "hovertemplate": "%{y:.2f} of an even share<extra></extra>",
             },
-            area([0, 1], [low, low], [high, high], "chance"),
             line([0, 1], [1, 1], "ink", "", 1, "dot") | {"hoverinfo": "skip"},
         ]
         x = {"range": [0, 1], "tickvals": [0, 0.5, 1], "fixedrange": True}
-        layout = scaffold(PANEL, axis, x) | {"bargap": 0.12, "hovermode": "closest"}
+        layout = scaffold(PANEL, axis, x) | {
+            "bargap": 0.12,
+            "hovermode": "closest",
+            "shapes": [strip(0, 1, low, high)],
+        }
         edges = 100 * (held.counts[0] + held.counts[-1]) / held.n
         text = f"{name}: {edges:.1f} % of truths in the outermost twentieths, 10 % expected."
         out.append(Chart(f"pit-{name}", data, layout, "", text, name, hue_of[name]))
@@ -172,7 +171,7 @@ def coverage_by_time(run: Run) -> Chart | None:
     times = rolled["target_time"].dt.replace_time_zone(None).to_numpy()
     data: list[Figure] = []
     labels = []
-    x = stamps(times)
+    x = stamps(times, run.candles.feed.interval)
     for band, role in ((95, "fan-95-line"), (80, "fan-80-line"), (50, "fan-50-line")):
         share = 100 * rolled[f"coverage{band}"].to_numpy()
         kept = extremes(share, MOST_MARKS)
@@ -212,11 +211,10 @@ def _lead(run: Run, table: pl.DataFrame, rival: str, horizon: int) -> Chart | No
         y = own["difference"].to_numpy() * scale / 100
         times = own["target_time"].dt.replace_time_zone(None).to_numpy()
         kept = extremes(y, MOST_MARKS)
-        data.append(line(stamps(times[kept]), y[kept].tolist(), hue_of[name], name, 1.8))
+        data.append(line(stamps(times[kept], run.candles.feed.interval), y[kept].tolist(), hue_of[name], name, 1.8))
         labels.append(Label(name, float(y[-1]), f"{hue_of[name]}-text"))
         every += [float(y.min()), float(y.max())]
-    word = span(2, run.candles.feed.interval).removeprefix("2 ")
-    axis = Axis.around(every, f"{word} of {rival}'s mean error saved (down) or lost (up)", zero=True)
+    axis = Axis.around(every, f"{unit(run.candles.feed.interval)} of {rival}'s mean error saved (down) or lost (up)", zero=True)
     text = "; ".join(f"{label.text} ends at {label.y:+.2f}" for label in labels)
     return Chart(
         f"lead-{horizon}",
@@ -237,47 +235,52 @@ def _off_scale(run: Run, horizon: int, rival: str) -> str:
     missing = [v for v in run.verdicts if v.horizon == horizon and v.model not in shown and v.skill is not None]
     if not missing:
         return ""
-    said = " and ".join(f"{v.model} ({percent(-v.skill, 0, sign=True)})" for v in missing if v.skill is not None)
-    return f"Off this scale: {said}."
+    said = [f"{v.model}, {percent(abs(v.skill), 0)} {'worse' if v.skill < 0 else 'better'}" for v in missing if v.skill]
+    return f"Off this scale: {listed(said)}."
 
 
 def periods(run: Run) -> list[Chart]:
-    """Skill by year and by how volatile the market was."""
-    rival = reference(run)
-    if rival is None:
+    """The lead by year, as the verdict counts it, and by how volatile the market was."""
+    rival, horizon = reference(run), run.outlook.horizons[0]
+    shown = [name for name in on_scale(run, horizon) if name != rival]
+    if rival is None or not shown:
         return []
-    tables = (
-        ("year", by_year(run.scores, rival), "By calendar year"),
-        ("regime", by_regime(run.scores, run.candles, rival), "By volatility at the origin"),
-    )
-    return [_by(run, rival, key, table, title) for key, table, title in tables if table.height]
-
-
-def _by(run: Run, rival: str, key: str, table: pl.DataFrame, title: str) -> Chart:
-    horizon = run.outlook.horizons[0]
-    hue_of = hues([walk.recipe.model.name for walk in run.walks])
-    rows = table.filter(pl.col("horizon") == horizon, pl.col("model").is_in(on_scale(run, horizon)))
-    counts = dict(rows.select(pl.col(key).cast(pl.String), "n").iter_rows())
-    data, labels = [], []
-    for name in on_scale(run, horizon):
-        own = rows.filter(pl.col("model") == name)
-        y = [100 * skill for skill in own["crps_skill"]]
-        x = [f"{value}<br>n {counts[str(value)]:,}" for value in own[key]]
-        data.append(
-            line(x, y, hue_of[name], name, 1)
-            | {"mode": "lines+markers", "marker": {"size": 8, "color": colour(hue_of[name])},
-               "hovertemplate": f"{name} %{{y:+.2f}} %<extra></extra>"}
+    typical = summary_of(run, rival, horizon).crps or 1.0
+    by_period = {
+        v.model: [(period.label, period.n, -100 * period.mean_difference / typical) for period in v.periods]
+        for v in run.verdicts
+        if v.horizon == horizon and v.model in shown
+    }
+    regimes = by_regime(run.scores, run.candles, rival).filter(pl.col("horizon") == horizon)
+    by_volatility = {
+        name: [(row["regime"], row["n"], 100 * row["crps_skill"]) for row in own.iter_rows(named=True)]
+        for name in shown
+        if (own := regimes.filter(pl.col("model") == name)).height
+    }
+    return [
+        _grouped(run, f"by-{key}", title, rival, {name: groups[name] for name in shown if groups.get(name)})
+        for key, title, groups in (
+            ("period", "By time", by_period),
+            ("regime", "By volatility at the origin", by_volatility),
         )
+        if any(groups.values())
+    ]
+
+
+def _grouped(run: Run, key: str, title: str, rival: str, groups: Mapping[str, list[tuple[str, int, float]]]) -> Chart:
+    hue_of = hues([walk.recipe.model.name for walk in run.walks])
+    data, labels, said = [], [], []
+    for name, rows in groups.items():
+        y = [value for *_, value in rows]
+        trace = line([f"{label}<br>n {n:,}" for label, n, _ in rows], y, hue_of[name], name, 1)
+        trace |= {"mode": "lines+markers", "marker": {"size": 8, "color": colour(hue_of[name])}}
+        data.append(trace | {"hovertemplate": "%{y:+.2f} %"})
         labels.append(Label(name, y[-1], f"{hue_of[name]}-text"))
-    axis = Axis.around([0.0, *(v for trace in data for v in trace["y"])], f"% skill against {rival}", zero=True)
-    x_axis: Figure = {"type": "category", "fixedrange": True}
-    layout = scaffold(280, axis, x_axis, labels, 104)
+        said.append(f"{name}: " + ", ".join(f"{label} {value:+.2f} %" for label, _, value in rows))
+    axis = Axis.around([0.0, *(v for trace in data for v in trace["y"])], f"% of {rival}’s CRPS saved", zero=True)
+    layout = scaffold(280, axis, {"type": "category", "fixedrange": True}, labels, 104)
     layout["margin"]["b"] = 42
-    text = "; ".join(
-        f"{trace['name']}: " + ", ".join(f"{x.split('<')[0]} {y:+.2f} %" for x, y in zip(trace["x"], trace["y"], strict=True))
-        for trace in data
-    )
-    return Chart(f"by-{key}", data, layout, "Above zero is better than the reference.", f"{title}. {text}.", title)
+    return Chart(key, data, layout, "Above zero is better than the reference.", f"{title}. {'; '.join(said)}.", title)
 
 
 def memory(run: Run) -> list[Chart]:
@@ -295,9 +298,7 @@ def memory(run: Run) -> list[Chart]:
 
 def _memory(name: str, own: pl.DataFrame, axis: Axis, hue: str) -> Chart:
     lags, values, band = own["lag"].to_list(), own["autocorrelation"].to_list(), own["band"].to_list()
-    x_band = [lags[0] - 0.5, *lags[1:-1], lags[-1] + 0.5]
     data = [
-        area(x_band, [-b for b in band], band, "chance"),
         {
             "type": "bar", "x": lags, "y": values, "width": 0.35,
             "marker": {"color": colour(hue), "line": {"width": 0}},
@@ -306,9 +307,8 @@ def _memory(name: str, own: pl.DataFrame, axis: Axis, hue: str) -> Chart:
     ]
     layout = scaffold(PANEL, axis, {"range": [0.4, LAGS + 0.6], "tickvals": [1, 5, 10], "fixedrange": True})
     text = f"{name}: lag 1 {values[0]:+.2f}, within ±{band[0]:.2f} expected of chance."
-    return Chart(f"memory-{name}", data, layout | {"hovermode": "closest"}, "", text, name, hue)
-
-
-def panels_note(charts: Sequence[Chart]) -> str:
-    """The text alternatives of small multiples, one after the other."""
-    return " ".join(chart.alternative for chart in charts)
+    layout |= {
+        "hovermode": "closest",
+        "shapes": [strip(lag - 0.5, lag + 0.5, -reach, reach) for lag, reach in zip(lags, band, strict=True)],
+    }
+    return Chart(f"memory-{name}", data, layout, "", text, name, hue)

@@ -13,9 +13,8 @@ import numpy as np
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ..feed import from_numpy
 from ..runs import Run
-from ..verdict import PRICE_MODEL, verdict_sentence
+from ..verdict import verdict_sentence
 from . import diagnostics, forecasts, scoreboard, statements
 from .style import Chart, hues
 from .words import span
@@ -52,8 +51,7 @@ def render(run: Run) -> str:
         scoreboard=scoreboard,
         say=statements,
         opening=opening(run),
-        has_echo=any(s.model == PRICE_MODEL for s in run.summaries),
-        origin=from_numpy(run.outlook.origin[0]),
+        headings=statements.headings(run),
         recipes=recipes(run),
         hues=hues([walk.recipe.model.name for walk in run.walks]),
         span=span,

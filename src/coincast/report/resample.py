@@ -10,6 +10,8 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from ..candles import Candles
+from ..feed import Interval
+from .words import stamps
 
 _UNITS = {"hours": timedelta(hours=1), "days": timedelta(days=1), "weeks": timedelta(weeks=1)}
 _LENGTHS = (
@@ -34,6 +36,10 @@ class Bars:
     frame: pl.DataFrame
     length: timedelta
     joined: bool
+
+    def x(self, interval: Interval) -> list[str]:
+        """Where charts place them: at the opening of the last bar of `interval` in each, which is its name."""
+        return stamps(self.frame["known_at"].dt.replace_time_zone(None).to_numpy(), interval)
 
 
 def bars(candles: Candles, most: int) -> Bars:

@@ -13,8 +13,8 @@ from ..runs import Run
 from ..scores import Summary
 from ..verdict import Verdict
 from .diagnostics import REACH, names_by_crps, reference, summary_of
-from .style import hues, p_value, percent, price
-from .words import moment, span
+from .style import change, hues, p_value, percent, price
+from .words import bar_of, span
 
 # A word never stands by colour alone.
 SHAPES = {"better": "▲", "no better": "=", "worse": "▼", "too short to tell": "·"}
@@ -199,9 +199,9 @@ def miss_rows(run: Run) -> list[MissRow]:
     mean = summary_of(run, name, horizon).crps or 1.0
     return [
         MissRow(
-            when=moment(row["target_time"]),
-            happened=percent(row["truth"], sign=True),
-            band=f"{percent(row['lo95'], sign=True)} to {percent(row['hi95'], sign=True)}",
+            when=bar_of(row["target_time"], run.candles.feed.interval),
+            happened=change(row["truth"]),
+            band=f"{change(row['lo95'])} to {change(row['hi95'])}",
             crps=f"{row['crps']:.4f}",
             times=f"{row['crps'] / mean:.0f}",
         )
@@ -264,7 +264,7 @@ def outlook_rows(run: Run) -> list[OutlookRow]:
         ]
         rows.append(
             OutlookRow(
-                when=moment(forecast.target_time[0, column]),
+                when=bar_of(forecast.target_time[0, column], forecast.feed.interval),
                 ahead=span(horizon, forecast.feed.interval),
                 median=price(float(forecast.prices()[0, column])),
                 bands=tuple(f"{price(float(low))} to {price(float(high))}" for low, high in ends),

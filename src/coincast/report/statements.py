@@ -12,8 +12,8 @@ from ..forecaster import History
 from ..runs import Run
 from ..verdict import NAIVE, PRICE_MODEL
 from .diagnostics import reference, summary_of
-from .style import percent, price
-from .words import day, moment, span
+from .style import change, percent, price
+from .words import bar_of, listed, moment, span
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d[\d.,]*\d?(?: %)?(?![\w-])")
 
@@ -58,11 +58,6 @@ def scores(run: Run) -> str:
         return f"No model of {len(here) + 1} forecast the spread better than {rival}"
     only = "Only " if len(better) == 1 and len(here) > 1 else ""
     return f"{only}{listed(better)} forecast the spread better than {rival}"
-
-
-def listed(names: list[str]) -> str:
-    """`a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def echo(run: Run) -> str:
@@ -147,19 +142,16 @@ def time(run: Run) -> str:
 
 def errors(run: Run) -> str:
     """The largest miss."""
-    name, horizon = run.outlook.model, run.outlook.horizons[0]
+    name, horizon, interval = run.outlook.model, run.outlook.horizons[0], run.candles.feed.interval
     rows = run.scores.filter(pl.col("model") == name, pl.col("horizon") == horizon).drop_nulls("crps")
     if rows.is_empty():
         return "No forecast has met its truth yet"
     worst = rows.sort("crps", descending=True).row(0, named=True)
-    when = moment(worst["target_time"])
+    what = f"The largest miss was {bar_of(worst['target_time'], interval)}: {change(worst['truth'])}"
     if worst["lo95"] is None:
-        return f"The largest miss came by {when}: the price moved {percent(worst['truth'], sign=True)}"
-    edge = worst["lo95"] if worst["truth"] < worst["median"] else worst["hi95"]
-    return (
-        f"The largest miss came by {when}: the price moved {percent(worst['truth'], sign=True)} where the band reached"
-        f" to {percent(edge, sign=True)}"
-    )
+        return what
+    side, edge = ("down", "lo95") if worst["truth"] < worst["median"] else ("up", "hi95")
+    return f"{what}, where the 95 % band of {name} reached {side} to {change(worst[edge])}"
 
 
 def data(run: Run) -> str:
@@ -174,9 +166,24 @@ def data(run: Run) -> str:
 
 def dateline(run: Run) -> str:
     """What was looked at, in one line."""
-    feed = run.candles.feed
-    origins = run.walks[0].forecast.origin
+    interval, origins = run.candles.feed.interval, run.walks[0].forecast.origin
     return (
-        f"{feed.symbol} on {feed.exchange}, bars of {feed.interval}, {day(run.candles.start)} to"
-        f" {moment(run.candles.end)}; {len(origins):,} forecasts a model from {moment(origins[0])} on. Times are UTC."
+        f"{run.candles.feed.symbol} on {run.candles.feed.exchange}, {len(run.candles):,} candles of {interval} from"
+        f" {moment(run.candles.start)} to {bar_of(run.candles.end, interval)}. Each model forecast {len(origins):,}"
+        f" times from {bar_of(origins[0], interval)} on, knowing only what had closed by then. Times are UTC; a candle is"
+        " named by its opening."
     )
+
+
+def headings(run: Run) -> dict[str, str]:
+    """The statement over each section, by its place in the page."""
+    return {
+        "scores": scores(run),
+        **({"echo": echo(run)} if any(s.model == PRICE_MODEL for s in run.summaries) else {}),
+        **({"training": training(run)} if any(f.history for walk in run.walks for f in walk.fitted) else {}),
+        "calibration": calibration(run),
+        "time": time(run),
+        "errors": errors(run),
+        "data": data(run),
+        "colophon": "Everything to do it again",
+    }

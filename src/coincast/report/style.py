@@ -77,6 +77,11 @@ class Chart:
     hue: str = "ink"
 
     @property
+    def unit(self) -> str:
+        """What the vertical axis measures."""
+        return str(self.layout["meta"]["unit"])
+
+    @property
     def height(self) -> int:
         """In px; the page keeps the room free before the chart is drawn."""
         return int(self.layout["height"])
@@ -89,7 +94,7 @@ class Axis:
     Args:
         low: lower end of the values.
         high: upper end.
-        title: what it measures, with the unit; stands above the axis.
+        title: what it measures, with the unit; the page puts it above the chart, so that no head need be turned.
         is_log: logarithmic.
         zero: draw the zero line.
         ticks: `tickformat` and the like.
@@ -123,7 +128,7 @@ class Axis:
         return {
             "range": [self.place(self.low), self.place(self.high)],
             "type": "log" if self.is_log else "linear",
-            **({"dtick": "D2"} if self.is_log and self.high / self.low < 30 else {}),
+            **(_log_ticks(self.low, self.high) if self.is_log else {"tickformat": ",~r", "nticks": 7}),
             "fixedrange": True,
             "gridcolor": colour("grid"),
             "zeroline": self.zero,
@@ -135,17 +140,28 @@ class Axis:
         }
 
 
+def _log_ticks(low: float, high: float) -> Figure:
+    """Round numbers, at least four of them if there are as many."""
+    ticks: list[float] = []
+    for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [m * 10.0**d for d in decades for m in mantissas if low <= m * 10.0**d <= high]
+        if len(ticks) > 3:
+            break
+    return {"tickvals": ticks, "ticktext": [f"{tick:,.6g}" for tick in ticks]}
+
+
 def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Label] = (), room: int = 12) -> Figure:
     """The layout every chart stands on.
 
     Args:
         height: in px.
-        y: the vertical axis; its title stands above it, in words that need no turned head.
+        y: the vertical axis.
         x: what the horizontal axis has of its own.
         labels: names at the right ends of lines, moved apart where they would touch.
         room: px to the right of the plot, for labels.
     """
-    top, bottom = 26 if y.title else 8, 44 if x and x.get("title") else 26
+    top, bottom = 8, 44 if x and x.get("title") else 26
     return {
         "height": height,
         "margin": {"l": 44, "r": room, "t": top, "b": bottom, "pad": 0},
@@ -168,10 +184,8 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Lab
             **(x or {}),
         },
         "yaxis": y.layout(),
-        "annotations": [
-            *([note(y.title, x=0, y=1, xref="paper", yref="paper", yshift=8, xshift=-40)] if y.title else []),
-            *_ends(labels, y, height - top - bottom),
-        ],
+        "annotations": _ends(labels, y, height - top - bottom),
+        "meta": {"unit": y.title, "narrow": {}},
     }
 
 
@@ -256,12 +270,31 @@ def area(x: Sequence[Any], low: Sequence[float], high: Sequence[float], role: st
     }
 
 
+def strip(left: float, right: float, low: float, high: float) -> Figure:
+    """The room that chance may take, under the marks."""
+    return {
+        "type": "rect",
+        "layer": "below",
+        "x0": left,
+        "x1": right,
+        "y0": low,
+        "y1": high,
+        "fillcolor": colour("chance"),
+        "line": {"width": 0},
+    }
+
+
 def percent(share: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """A fraction as percent; a dash for what is undefined."""
     if share is None:
         return "–"
     text = f"{100 * share:{'+' if sign else ''}.{digits}f} %"
     return text.replace("-", "−")
+
+
+def change(log_return: float | None) -> str:
+    """A log-return as the change of the price in percent."""
+    return percent(None if log_return is None else math.expm1(log_return), sign=True)
 
 
 def price(value: float | None) -> str:

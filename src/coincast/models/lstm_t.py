@@ -1,0 +1,183 @@
+"""An LSTM that says how far today's volatility will be wrong.
+
+A causal volatility s already forecasts most of what can be forecast. The network reads ratios of faster and slower
+volatilities, the last shock, volume and the week, and bends that forecast: for each horizon it gives the location, the
+scale and the degrees of freedom of a Student-t for y / (s sqrt(h)). It starts at location 0 and scale 1, at s itself, and
+is trained by maximum likelihood at every bar (dense supervision). The forecast is the average of the seeds' quantiles.
+
+Student-t heads: Salinas et al. 2020, "DeepAR", International Journal of Forecasting 36. Averaged quantiles: Lichtendahl,
+Grushka-Cockayne and Winkler 2013, "Is it better to average probabilities or quantiles?", Management Science 59.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..forecaster import Fit, State, Watch
+from ..student_t import quantiles
+from ..training import Dataset, Training, from_arrays, part, respond, student_t_nll, to_arrays, train
+from ..windows import Scaler, Windows
+from .layers import LSTM, dropout
+
+INPUTS = (
+    "shock",
+    "shock_size",
+    "returns_70",
+    "returns_94",
+    "returns_985",
+    "range_0",
+    "range_70",
+    "range_90",
+    "range_985",
+    "volume_surprise",
+    "week_sine",
+    "week_cosine",
+    "weekend",
+)
+LEAST_DOF = 2.1
+
+
+class Network(eqx.Module):
+    """One LSTM layer, dropout of whole units, and a linear head that also sees the inputs of the last bar."""
+
+    lstm: LSTM
+    head: Float[Array, "unit horizon 3"]
+    skip: Float[Array, "input horizon"]
+    bias: Float[Array, "horizon 3"]
+    dropout: float = eqx.field(static=True)
+    location: float = eqx.field(static=True)
+
+    def __call__(
+        self, chunk: Float[Array, "bar batch input"], scored: int, key: PRNGKeyArray | None
+    ) -> Float[Array, "scored batch horizon 3"]:
+        """Location, log of the scale, and degrees of freedom at each of the last `scored` bars."""
+        hidden = self.lstm(chunk)[-scored:]
+        hidden = hidden * dropout(jnp.ones_like(hidden[:1]), self.dropout, key)
+        raw = jnp.tensordot(hidden, self.head, 1) + self.bias
+        location = self.location * raw[..., 0]
+        log_scale = jnp.clip(raw[..., 1] + jnp.tensordot(chunk[-scored:], self.skip, 1), -3.0, 3.0)
+        dof = LEAST_DOF + jax.nn.softplus(raw[..., 2] + 1.0)
+        return jnp.stack([location, log_scale, dof], axis=-1)
+
+
+@dataclass(frozen=True)
+class Build:
+    """The network's form; called with a key, the network as it starts: all but at the given volatility."""
+
+    inputs: int
+    units: int
+    horizons: int
+    dropout: float
+    location: float
+
+    def __call__(self, key: PRNGKeyArray) -> Network:
+        """A network with random weights."""
+        lstm_key, head_key = jax.random.split(key)
+        return Network(
+            lstm=LSTM(self.inputs, self.units, lstm_key),
+            head=0.01 * jax.random.normal(head_key, (self.units, self.horizons, 3)),
+            skip=jnp.zeros((self.inputs, self.horizons)),
+            bias=jnp.zeros((self.horizons, 3)),
+            dropout=self.dropout,
+            location=self.location,
+        )
+
+
+@dataclass(frozen=True)
+class LstmT:
+    """Student-t quantiles around a causal volatility, bent by an LSTM and averaged over seeds.
+
+    Args:
+        volatility: the feature that returns are divided by, per bar.
+        inputs: the features the network reads.
+        lookback: bars of context of every forecast, and before the first target of a chunk.
+        at_least: bars without which no forecast is made.
+        refit_days: days between refits in a backtest; None to follow the run.
+        validation: bars before the cutoff that choose the weights; never more than a third of the windows.
+        units: size of the LSTM.
+        dropout: share of the units left out, the same ones along a chunk.
+        location: what the head's location is multiplied by; less than 1 holds it near zero.
+        scored, batch, epochs, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau, factor: as in
+            `coincast.training.Training`.
+    """
+
+    name: ClassVar[str] = "lstm-t"
+    volatility: str = "volatility_mix"
+    inputs: tuple[str, ...] = INPUTS
+    lookback: int = 60
+    at_least: int = 60
+    refit_days: int | None = None
+    validation: int = 180
+    units: int = 16
+    dropout: float = 0.2
+    location: float = 0.1
+    scored: int = 128
+    batch: int = 8
+    epochs: int = 60
+    rate: float = 3e-3
+    beta2: float = 0.99
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    average: float = 0.99
+    patience: int = 60
+    tolerance: float = 0.02
+    plateau: int = 10
+    factor: float = 0.5
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the network reads, and the volatility last."""
+        return (*self.inputs, self.volatility)
+
+    def _build(self, horizons: int) -> Build:
+        return Build(len(self.inputs), self.units, horizons, self.dropout, self.location)
+
+    def _training(self, horizons: int, bars: int) -> Training:
+        """Chunks of `scored` bars, shorter where the training bars are few."""
+        return Training(
+            build=self._build(horizons),
+            loss=student_t_nll,
+            context=self.lookback,
+            scored=max(1, min(self.scored, (bars - self.lookback) // 2)),
+            batch=self.batch,
+            epochs=self.epochs,
+            rate=self.rate,
+            beta2=self.beta2,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+            average=self.average,
+            patience=self.patience,
+            tolerance=self.tolerance,
+            plateau=self.plateau,
+            factor=self.factor,
+        )
+
+    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
+        """One network a fold and seed.
+
+        Raises:
+            DataError: a fold has too few bars.
+        """
+        return [self._fit_one(fold, seeds, part(watch, number, len(folds))) for number, fold in enumerate(folds)]
+
+    def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
+        training, validation = fold.hold_out(min(self.validation / len(fold), 1 / 3))
+        scaler = Scaler.standard(training)
+        whole = self._in_volatility(fold)
+        bars = len(fold.rows)
+        dataset = Dataset(
+            inputs=scaler(fold.rows)[:, :-1],
+            train=_laid(self._in_volatility(training), bars),
+            validation=np.where(_is_last(validation, bars), whole, np.nan),
+        )
+        settings = self._training(len(fold.horizons), len(training))
+        network, history = train(settings, dataset, seeds, watch)
+        return Fit({**to_arrays(network), "scaler.offset": scaler.offset, "scaler.scale": scaler.scale}, history)
