@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made import DAILY, HOURLY, START, candles_of, walk
 
 from coincast.candles import PRICES, SCHEMA, Candles
 from coincast.errors import DataError
+from made import DAILY, HOURLY, START, candles_of, walk
 
 DAY = timedelta(days=1)
 GOOD = candles_of([10.0, 11.0, 12.0, 13.0, 14.0], missing=[2])

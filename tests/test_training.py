@@ -1,5 +1,6 @@
 """The training loop: a plain twin, Keras's callbacks, and what may not change a single bit."""
 
+import hashlib
 import os
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -170,8 +171,7 @@ def test_a_law_is_learnt():
     noise = 0.01
     _, history = train(replace(DENSE, epochs=40, rate=0.03, weight_decay=0.0, clip=None), dataset, [0], unwatched)
     variance = np.nanvar(dataset.validation)
-    assert np.nanmin(history.validation) < noise + 0.1 * variance
-    assert history.validation[0, 0] > 0.5 * variance
+    assert 0.7 * noise < np.nanmin(history.validation) < noise + 0.1 * variance
 
 
 def test_student_t_loss_is_scipys_density():
@@ -282,11 +282,11 @@ def test_a_loss_that_is_not_a_number_is_no_better():
 
 def test_a_stopped_member_no_longer_changes():
     dataset = fold()
-    members = engine._start(jnp.array([0, 1]), DENSE)
+    members = engine._start(jnp.array([0, 1]), DENSE.program)
     bars = engine._on_device(dataset, dataset.train)
     [(_, steps, block)] = engine._blocks(engine._stack([shuffled(dataset, DENSE, seed, 0) for seed in (0, 1)]))
     live, rate = jnp.array([True, False]), jnp.array([0.01, 0.01])
-    after, _ = engine._advance(members, bars, block, steps=steps, at=(0, 0), live=live, rate=rate, training=DENSE)
+    after, _ = engine._advance(members, bars, block, steps=steps, at=(0, 0), live=live, rate=rate, training=DENSE.program)
     before, after = ((m.network, m.moments) for m in (members, after))
     assert same(one(before, 1), one(after, 1))
     assert not same(one(before, 0), one(after, 0))
@@ -308,7 +308,7 @@ def test_kept_weights_are_those_of_the_best_epoch():
     training = replace(DENSE, epochs=12, patience=12, rate=0.1)
     networks, history = train(training, dataset, [0], unwatched)
     bars = engine._on_device(dataset, dataset.validation)
-    again = engine._examine(networks, bars, engine._exam(dataset, training), training)
+    again = engine._examine(networks, bars, engine._exam(dataset, training), training.program)
     assert again[0] == history.validation[0, history.best_epoch[0]]
 
 
@@ -330,8 +330,6 @@ def test_another_process_gives_the_same_bits():
         "print(hashlib.sha256(b''.join(a.tobytes() for a in t.to_arrays(networks).values())).hexdigest())"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    import hashlib
-
     networks, _ = train(DENSE, fold(), [0, 1], unwatched)
     here = hashlib.sha256(b"".join(a.tobytes() for a in to_arrays(networks).values())).hexdigest()
     assert ran.stdout.strip() == here

@@ -114,7 +114,7 @@ def _range_variance() -> pl.Expr:
 
 
 def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:
-    """ln of the root of a variance's exponential average."""
+    """Logarithm of the root of a variance's exponential average."""
     return (variance.ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + _STILL).log() / 2
 
 
@@ -171,7 +171,12 @@ for _feature in (
         MIX_WARM_UP,
         "ln(1 + volume) less its exponential average (decay 0.9) one bar before, within 2",
     ),
-    Feature("week_sine", lambda i: (_week(i) * 2 * np.pi).sin(), 0, "sine of the part of the week gone by as the next bar opens"),
+    Feature(
+        "week_sine",
+        lambda i: (_week(i) * 2 * np.pi).sin(),
+        0,
+        "sine of the part of the week gone by as the next bar opens",
+    ),
     Feature("week_cosine", lambda i: (_week(i) * 2 * np.pi).cos(), 0, "cosine of the same"),
     Feature(
         "weekend",

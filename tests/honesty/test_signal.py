@@ -1,5 +1,6 @@
 """Where there is something to know, it is found, and found as large as it was planted."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,9 +46,10 @@ class Autoregression:
 
 
 @pytest.fixture
-def registered(monkeypatch) -> None:
-    monkeypatch.setattr("coincast.models.MODELS", dict(MODELS))
+def registered() -> Iterator[None]:
     register(Autoregression)
+    yield
+    del MODELS[Autoregression.name]
 
 
 @pytest.mark.usefixtures("registered")

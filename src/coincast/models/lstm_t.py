@@ -1,12 +1,14 @@
 """An LSTM that says how far today's volatility will be wrong.
 
 A causal volatility s already forecasts most of what can be forecast. The network reads ratios of faster and slower
-volatilities, the last shock, volume and the week, and bends that forecast: for each horizon it gives the location, the
-scale and the degrees of freedom of a Student-t for y / (s sqrt(h)). It starts at location 0 and scale 1, at s itself, and
-is trained by maximum likelihood at every bar (dense supervision). The forecast is the average of the seeds' quantiles.
+volatilities, the last shock, volume and the week, and bends that forecast: for each horizon h it gives the location,
+the scale and the degrees of freedom of a Student-t for y / (s sqrt(h)). It starts at location 0 and scale 1, at s
+itself, and is trained by maximum likelihood at every bar (dense supervision). The forecast is the average of the seeds'
+quantiles.
 
-Student-t heads: Salinas et al. 2020, "DeepAR", International Journal of Forecasting 36. Averaged quantiles: Lichtendahl,
-Grushka-Cockayne and Winkler 2013, "Is it better to average probabilities or quantiles?", Management Science 59.
+Student-t heads: Salinas et al. 2020, "DeepAR", International Journal of Forecasting 36. Averaged quantiles:
+Lichtendahl, Grushka-Cockayne and Winkler 2013, "Is it better to average probabilities or quantiles?", Management
+Science 59.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles
-from ..training import Dataset, Training, from_arrays, part, respond, student_t_nll, to_arrays, train
+from ..training import AT_ONCE, Dataset, Training, from_arrays, part, respond, student_t_nll, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, dropout
 
@@ -171,13 +173,33 @@ class LstmT:
     def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         training, validation = fold.hold_out(min(self.validation / len(fold), 1 / 3))
         scaler = Scaler.standard(training)
-        whole = self._in_volatility(fold)
-        bars = len(fold.rows)
+        targets = self._in_volatility(training)
         dataset = Dataset(
             inputs=scaler(fold.rows)[:, :-1],
-            train=_laid(self._in_volatility(training), bars),
-            validation=np.where(_is_last(validation, bars), whole, np.nan),
+            train=np.pad(targets, ((0, len(fold.rows) - len(targets)), (0, 0)), constant_values=np.nan),
+            validation=self._in_volatility(validation),
         )
         settings = self._training(len(fold.horizons), len(training))
         network, history = train(settings, dataset, seeds, watch)
-        return Fit({**to_arrays(network), "scaler.offset": scaler.offset, "scaler.scale": scaler.scale}, history)
+        return Fit({**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}, history)
+
+    def _in_volatility(self, windows: Windows) -> Float[np.ndarray, "bar horizon"]:
+        return windows.targets / _expected(windows.rows[:, -1], windows.horizons)
+
+    def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
+        """The seeds' Student-t quantiles, averaged, times the volatility at the origin and the root of the horizon."""
+        network = from_arrays(self._build(len(windows.horizons)), state)
+        scaler = Scaler(state["offset"], state["scale"])
+        volatility = windows.rows[windows.last, -1]
+        standardised = []
+        for batch in windows.batches(AT_ONCE):
+            answer = respond(network, scaler(batch.x)[..., :-1]).astype(float)
+            location, log_scale, dof = (answer[..., i] for i in range(3))
+            values = location[..., None] + np.exp(log_scale)[..., None] * quantiles(dof)
+            standardised.append(values.mean(axis=0))
+        return np.concatenate(standardised) * _expected(volatility, windows.horizons)[:, :, None]
+
+
+def _expected(volatility: Float[np.ndarray, " bar"], horizons: tuple[int, ...]) -> Float[np.ndarray, "bar horizon"]:
+    """How far the price moves over each horizon if every bar's volatility is this one and bars do not depend."""
+    return volatility[:, None] * np.sqrt(np.array(horizons))

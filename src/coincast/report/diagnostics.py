@@ -82,8 +82,7 @@ def _losses(name: str, history: History, hue: str) -> Chart:
     data.append(dots((best + 1).tolist(), marks.tolist(), f"{hue}-text", "kept", 6, "circle-open"))
     curves = np.concatenate([history.train.ravel(), history.validation.ravel()])
     finite = curves[np.isfinite(curves)]
-    low, high = np.quantile(finite, [0.0, 0.99])
-    axis = Axis.around([low, high], "loss", price=True)
+    axis = Axis.around([finite.min(), finite.max()], "loss", price=True)
     x = {"title": {"text": "epoch"}, "range": [0.5, len(epochs) + 0.5]}
     alternative = (
         f"Validation loss fell from {np.nanmedian(history.validation[:, 0]):.4g} to {np.median(marks):.4g} at the"
@@ -100,7 +99,7 @@ def pit(run: Run) -> list[Chart]:
     panels = [(name, summary_of(run, name, horizon).pit) for name in names_by_crps(run, horizon)]
     banded = [(name, held) for name, held in panels if held is not None and held.n]
     tallest = max((max(held.counts) * PIT_BINS / held.n for _, held in banded), default=1)
-    axis = Axis(0, max(1.6, 1.05 * tallest), "")
+    axis = Axis(0, max(1.6, 1.05 * tallest), "", ticks=4)
     hue_of = hues([walk.recipe.model.name for walk in run.walks])
     out = []
     for name, held in banded:
@@ -141,7 +140,7 @@ def reliability(run: Run) -> list[Chart]:
             deviations[name] = 100 * ((own[:, None] <= levels).mean(axis=0) - levels)
             counts[name] = len(own)
     widest = max((float(np.abs(d).max()) for d in deviations.values()), default=5.0)
-    axis = Axis(-max(6.0, 1.1 * widest), max(6.0, 1.1 * widest), "", zero=True)
+    axis = Axis(-max(6.0, 1.1 * widest), max(6.0, 1.1 * widest), "", zero=True, ticks=5)
     out = []
     for name, deviation in deviations.items():
         reach = 100 * 1.96 * np.sqrt(levels * (1 - levels) / counts[name])
@@ -191,7 +190,7 @@ def coverage_by_time(run: Run) -> Chart | None:
 
 
 def lead(run: Run) -> list[Chart]:
-    """How the lead over the reference grew, a panel a horizon."""
+    """How the lead over the reference grew, a chart a horizon."""
     rival = reference(run)
     if rival is None:
         return []
@@ -204,30 +203,26 @@ def _lead(run: Run, table: pl.DataFrame, rival: str, horizon: int) -> Chart | No
     if not shown:
         return None
     hue_of = hues([walk.recipe.model.name for walk in run.walks])
-    scale = 100 / _typical(run, rival, horizon)
+    typical = summary_of(run, rival, horizon).crps or 1.0
     data, labels, every = [], [], [0.0]
     for name in shown:
         own = table.filter(pl.col("model") == name, pl.col("horizon") == horizon)
-        y = own["difference"].to_numpy() * scale / 100
+        y = -own["difference"].to_numpy() / typical
         times = own["target_time"].dt.replace_time_zone(None).to_numpy()
         kept = extremes(y, MOST_MARKS)
         data.append(line(stamps(times[kept], run.candles.feed.interval), y[kept].tolist(), hue_of[name], name, 1.8))
         labels.append(Label(name, float(y[-1]), f"{hue_of[name]}-text"))
         every += [float(y.min()), float(y.max())]
-    axis = Axis.around(every, f"{unit(run.candles.feed.interval)} of {rival}'s mean error saved (down) or lost (up)", zero=True)
+    axis = Axis.around(every, f"lead over {rival}, in {unit(run.candles.feed.interval)} of its mean CRPS", zero=True)
     text = "; ".join(f"{label.text} ends at {label.y:+.2f}" for label in labels)
     return Chart(
         f"lead-{horizon}",
         data,
         scaffold(280, axis, labels=labels, room=104),
-        _off_scale(run, horizon, rival),
-        f"Sum of CRPS differences to {rival}, in its mean CRPS: {text}.",
+        f"Rising: gaining on {rival}. {_off_scale(run, horizon, rival)}",
+        f"Sum of CRPS saved against {rival}, in its mean CRPS: {text}.",
         f"{span(horizon, run.candles.feed.interval)} ahead",
     )
-
-
-def _typical(run: Run, rival: str, horizon: int) -> float:
-    return summary_of(run, rival, horizon).crps or 1.0
 
 
 def _off_scale(run: Run, horizon: int, rival: str) -> str:
@@ -291,7 +286,7 @@ def memory(run: Run) -> list[Chart]:
         return []
     hue_of = hues([walk.recipe.model.name for walk in run.walks])
     reach = max(0.2, 1.1 * float(table["autocorrelation"].abs().max()), 1.1 * float(table["band"].max()))
-    axis = Axis(-reach if table["autocorrelation"].min() < -0.3 * reach else -0.35 * reach, reach, "", zero=True)
+    axis = Axis(-reach if table["autocorrelation"].min() < -0.3 * reach else -0.35 * reach, reach, "", zero=True, ticks=5)
     return [_memory(name, own, axis, hue_of[name]) for name in names_by_crps(run, horizon)
             if (own := table.filter(pl.col("model") == name)).height]
 

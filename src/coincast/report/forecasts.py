@@ -150,7 +150,7 @@ def bands(run: Run) -> Chart | None:
     rows = run.scores.filter(pl.col("model") == name, pl.col("horizon") == horizon).drop_nulls("pit").sort("origin")
     if rows.is_empty():
         return None
-    changes = rows.with_columns(100 * pl.col("truth", *_ENDS).exp() - 100)
+    changes = rows.with_columns(pl.col("truth", *_ENDS).exp() * 100 - 100)
     x = np.array(stamps(changes["target_time"].dt.replace_time_zone(None).to_numpy(), interval))
     edges = runs(len(x), MOST_MARKS // 2)
     mean = {end: np.add.reduceat(changes[end].to_numpy(), edges[:-1]) / np.diff(edges) for end in _ENDS}

@@ -20,6 +20,8 @@ from .words import bar_of, span
 SHAPES = {"better": "▲", "no better": "=", "worse": "▼", "too short to tell": "·"}
 BANDS = (50, 80, 95)
 MISSES = 8
+# Where a bar ends that goes on beyond its room: an arrow takes the rest.
+_BEFORE_ARROW = 90
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ def bar(skill: float | None, low: float | None, high: float | None) -> Bar | Non
         return round(100 * max(-1.0, min(1.0, value / REACH)), 1)
 
     beyond = int(skill > REACH) - int(skill < -REACH)
-    return Bar(put(skill), put(skill if low is None else low), put(skill if high is None else high), beyond)
+    if beyond:
+        return Bar(_BEFORE_ARROW * beyond, 0, 0, beyond)
+    return Bar(put(skill), put(skill if low is None else low), put(skill if high is None else high), 0)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from markupsafe import Markup, escape
 from ..forecaster import History
 from ..runs import Run
 from ..verdict import NAIVE, PRICE_MODEL
-from .diagnostics import reference, summary_of
+from .diagnostics import names_by_crps, reference, summary_of
 from .style import change, percent, price
-from .words import bar_of, listed, moment, span
+from .words import bar_of, candles_of, listed, moment, span
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d[\d.,]*\d?(?: %)?(?![\w-])")
 
@@ -55,7 +55,8 @@ def scores(run: Run) -> str:
         return f"Too few forecasts to tell any model from {rival}"
     better = [v.model for v in here if v.word == "better"]
     if not better:
-        return f"No model of {len(here) + 1} forecast the spread better than {rival}"
+        others = f"None of {len(here)} models" if len(here) > 1 else f"{here[0].model} did not"
+        return f"{others} forecast the spread better than {rival}"
     only = "Only " if len(better) == 1 and len(here) > 1 else ""
     return f"{only}{listed(better)} forecast the spread better than {rival}"
 
@@ -86,27 +87,38 @@ def training(run: Run) -> str:
 def convergence(run: Run) -> list[tuple[str, str]]:
     """How each model's networks learned, in words."""
     return [
-        (walk.recipe.model.name, _converged(histories, len(walk.recipe.seeds)))
+        (walk.recipe.model.name, _converged(histories))
         for walk in run.walks
         if (histories := [f.history for f in walk.fitted if f.history is not None])
     ]
 
 
-def _converged(histories: list[History], seeds: int) -> str:
+def _converged(histories: list[History]) -> str:
     best = np.concatenate([h.best_epoch for h in histories]) + 1
     stopped = np.concatenate([h.converged for h in histories])
+    epochs = np.concatenate([np.isfinite(h.validation).sum(axis=1) for h in histories])
     decays = np.concatenate([_decays(h) for h in histories])
-    first = np.concatenate([h.validation[:, 0] for h in histories])
-    kept = np.concatenate([h.validation[np.arange(len(h.best_epoch)), h.best_epoch] for h in histories])
-    train = np.concatenate([h.train[np.arange(len(h.best_epoch)), h.best_epoch] for h in histories])
-    refits = len(histories)
-    counted = f"{len(best)} networks" if len(best) > 1 else "one network"
-    return (
-        f"{counted} over {refits} {'refits' if refits > 1 else 'training'}. Best epoch {_range(best)} of at most"
-        f" {histories[0].train.shape[1]}; early stopping ended {int(stopped.sum())} of {len(stopped)}; the learning"
-        f" rate fell {_range(decays)} times. At the weights kept the median validation loss is {np.median(kept):.4g}"
-        f" ({np.median(first):.4g} after the first epoch), the training loss {np.median(train):.4g}."
+    first, kept, train = (
+        np.median(np.concatenate([losses(h) for h in histories]))
+        for losses in (lambda h: h.validation[:, 0], lambda h: _at_best(h, h.validation), lambda h: _at_best(h, h.train))
     )
+    return (
+        f"{_networks(histories)}. The weights kept are those of epoch {_range(best)}, training went on to"
+        f" epoch {_range(epochs)}, and early stopping ended {int(stopped.sum())} of {len(stopped)}; the learning rate"
+        f" fell {_range(decays)} times. Validation loss {kept:.3g} at the weights kept, {first:.3g} after the first"
+        f" epoch; training loss {train:.3g}, with dropout on."
+    )
+
+
+def _networks(histories: list[History]) -> str:
+    members, refits = len(histories[0].best_epoch), len(histories)
+    if members == refits == 1:
+        return "one network, trained once"
+    return f"{sum(len(h.best_epoch) for h in histories)} networks ({refits} refits of {members} seeds)"
+
+
+def _at_best(history: History, losses: np.ndarray) -> np.ndarray:
+    return losses[np.arange(len(history.best_epoch)), history.best_epoch]
 
 
 def _decays(history: History) -> np.ndarray:
@@ -132,12 +144,15 @@ def calibration(run: Run) -> str:
 
 
 def time(run: Run) -> str:
-    """In how many years the model shown was ahead."""
-    v = next(v for v in run.verdicts if (v.model, v.horizon) == (run.outlook.model, run.outlook.horizons[0]))
-    if not v.periods:
+    """In how many years the model shown, or the best other than the reference, was ahead of the reference."""
+    horizon, rival = run.outlook.horizons[0], reference(run)
+    names = [run.outlook.model, *names_by_crps(run, horizon)]
+    judged = {v.model: v for v in run.verdicts if v.horizon == horizon and v.reference == rival and v.periods}
+    v = next((judged[name] for name in names if name in judged), None)
+    if v is None:
         return "Too short a test to look at years"
     kind = "half-years" if "half" in v.periods[0].label else "years"
-    return f"{v.model} was ahead of {v.reference} in {v.wins} of {len(v.periods)} {kind}"
+    return f"{v.model} was ahead of {rival} in {v.wins} of {len(v.periods)} {kind}"
 
 
 def errors(run: Run) -> str:
@@ -159,8 +174,8 @@ def data(run: Run) -> str:
     bars, missing = len(run.candles), int((~run.candles.observed).sum())
     repairs = sum(run.cleaned.repairs.tally.values())
     if not repairs and not missing:
-        return f"None of the {bars:,} bars had to be mended"
-    were = f"{missing:,} of {bars:,} bars were missing at the source" if missing else f"none of {bars:,} bars is missing"
+        return f"None of the {bars:,} candles had to be mended"
+    were = f"{missing:,} of {bars:,} candles were missing" if missing else f"none of {bars:,} candles is missing"
     return f"{repairs:,} repairs; {were}"
 
 
@@ -168,10 +183,10 @@ def dateline(run: Run) -> str:
     """What was looked at, in one line."""
     interval, origins = run.candles.feed.interval, run.walks[0].forecast.origin
     return (
-        f"{run.candles.feed.symbol} on {run.candles.feed.exchange}, {len(run.candles):,} candles of {interval} from"
-        f" {moment(run.candles.start)} to {bar_of(run.candles.end, interval)}. Each model forecast {len(origins):,}"
-        f" times from {bar_of(origins[0], interval)} on, knowing only what had closed by then. Times are UTC; a candle is"
-        " named by its opening."
+        f"{run.candles.feed.symbol} on {run.candles.feed.exchange}: {len(run.candles):,} {candles_of(interval)} from"
+        f" {moment(run.candles.start)} to {bar_of(run.candles.end, interval)}. From the close of"
+        f" {bar_of(origins[0], interval)} on, each model forecast {len(origins):,} times, knowing only what had closed by"
+        " then. Times are UTC; a candle is named by its opening."
     )
 
 

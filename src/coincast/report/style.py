@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Figure = dict[str, Any]
@@ -97,7 +97,7 @@ class Axis:
         title: what it measures, with the unit; the page puts it above the chart, so that no head need be turned.
         is_log: logarithmic.
         zero: draw the zero line.
-        ticks: `tickformat` and the like.
+        ticks: how many at most.
     """
 
     low: float
@@ -105,7 +105,7 @@ class Axis:
     title: str
     is_log: bool = False
     zero: bool = False
-    ticks: Mapping[str, Any] = field(default_factory=dict)
+    ticks: int = 7
 
     @classmethod
     def around(cls, values: Iterable[float], title: str, *, price: bool = False, **more: Any) -> Axis:
@@ -128,7 +128,7 @@ class Axis:
         return {
             "range": [self.place(self.low), self.place(self.high)],
             "type": "log" if self.is_log else "linear",
-            **(_log_ticks(self.low, self.high) if self.is_log else {"tickformat": ",~r", "nticks": 7}),
+            **(_log_ticks(self.low, self.high) if self.is_log else {"tickformat": ",~r", "nticks": self.ticks}),
             "fixedrange": True,
             "gridcolor": colour("grid"),
             "zeroline": self.zero,
@@ -136,7 +136,6 @@ class Axis:
             "zerolinewidth": 1,
             "ticks": "",
             "automargin": True,
-            **self.ticks,
         }
 
 
@@ -161,7 +160,8 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Lab
         labels: names at the right ends of lines, moved apart where they would touch.
         room: px to the right of the plot, for labels.
     """
-    top, bottom = 8, 44 if x and x.get("title") else 26
+    # Charts that can be zoomed have dates below, of two lines.
+    top, bottom = 8, 26 if x and x.get("fixedrange") else 42
     return {
         "height": height,
         "margin": {"l": 44, "r": room, "t": top, "b": bottom, "pad": 0},

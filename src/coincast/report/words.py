@@ -24,6 +24,12 @@ def unit(interval: Interval) -> str:
     return span(2, interval).removeprefix("2 ")
 
 
+def candles_of(interval: Interval) -> str:
+    """`daily candles`, `candles of 4h`."""
+    adverb = {"1h": "hourly", "1d": "daily", "1w": "weekly"}.get(interval.name)
+    return f"{adverb} candles" if adverb else f"candles of {interval.name}"
+
+
 def moment(time: datetime) -> str:
     """The day, and the hour unless it is midnight: `14 January 2021`, `14 January 2021 07:00`."""
     day = f"{time.day} {time:%B %Y}"
