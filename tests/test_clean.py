@@ -267,6 +267,15 @@ def test_a_market_used_to_such_moves_is_left_alone():
     assert impossible(calm)[40:].sum() == 0
 
 
+@pytest.mark.parametrize(("before", "after", "mended"), [(1.01, 2.0, 1), (2.0, 1.01, 0)])
+def test_a_wick_is_held_against_the_bars_before_it_only(before, after, mended):
+    close = walk(200, 6, scale=0.01)
+    wicks = np.where(np.arange(200) < 100, before, after)
+    wicks[100] = 12.0
+    frame = market(bars=200).with_columns(open=close, close=close, high=close * wicks, low=close)
+    assert clean(Rows(frame), DAILY).repairs.tally.get("bad wick", 0) == mended
+
+
 def slow_impossible(close: np.ndarray) -> np.ndarray:
     """`impossible`, bar by bar, as its documentation tells it."""
     marked = [False] * len(close)
@@ -310,7 +319,7 @@ def usable(bars: list[tuple]) -> bool:
     return any(bar[4] is not None and np.isfinite(bar[4]) and bar[4] > 0 for bar in bars)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(BARS, st.integers(1, 31))
 def test_cleaning_what_was_known_equals_what_was_known_of_the_cleaned(bars, known):
     """The honesty of the repairs: bars that come later change nothing, neither prices nor marks nor the tally."""

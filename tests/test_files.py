@@ -363,6 +363,7 @@ def test_the_interval_does_not_depend_on_order_or_repeats():
         [(DAY, 400), (HOUR, 500)],
         [(30 * MINUTE, 12), (HOUR, 8)],
         [(HOUR, 10_000), (DAY, 60), (HOUR, 10_000)],
+        [(DAY, 1_000), (HOUR, 24), (DAY, 1_000)],
     ],
 )
 def test_mixed_intervals_are_refused(runs):
@@ -376,6 +377,10 @@ def test_holes_are_not_another_interval(seed):
     open_minutes = np.flatnonzero(np.random.default_rng(seed).random(500) < 0.7)
     steps = [(int(step) * MINUTE, 1) for step in np.diff(open_minutes)]
     assert infer_interval(spaced(*steps)).name == "1m"
+
+
+def test_a_stray_row_is_not_another_interval():
+    assert infer_interval(spaced((DAY, 10), (HOUR, 1), (23 * HOUR, 1), (DAY, 10), (DAY / 2, 2), (DAY, 9))).name == "1d"
 
 
 def test_steps_of_no_interval_are_refused():

@@ -65,7 +65,16 @@ class Dry(Tiny):
 
 
 DENSE = Training(
-    build=Tiny, loss=squared_error, context=6, scored=5, batch=4, epochs=4, rate=0.01, weight_decay=0.1, clip=0.5
+    build=Tiny,
+    loss=squared_error,
+    context=6,
+    scored=5,
+    batch=4,
+    epochs=4,
+    rate=0.01,
+    half_life=30.0,
+    weight_decay=0.1,
+    clip=0.5,
 )
 CLASSIC = replace(DENSE, build=Dry, context=5, scored=1, batch=8)
 
@@ -102,15 +111,13 @@ def slow_train(training, dataset, seed):
     weights, form = jax.tree.flatten(network)
     weights = [np.asarray(w, dtype=float) for w in weights]
     m, v, t = [0 * w for w in weights], [0 * w for w in weights], 0
-    gradient = jax.jit(jax.grad(lambda n, x, y, there: plain_loss(n, x, y, there, training)))
-    value = jax.jit(lambda n, x, y, there: plain_loss(n, x, y, there, training))
+    gradient = jax.jit(jax.grad(lambda n, x, y, weight: plain_loss(n, x, y, weight, training)))
+    value = jax.jit(lambda n, x, y, weight: plain_loss(n, x, y, weight, training))
     validation, epochs = [], []
     for epoch in range(training.epochs):
         for starts in shuffled(dataset, training, seed, epoch):
-            x, y, there = gathered(dataset.inputs, dataset.train, starts[starts >= 0], training)
-            if not there.any():
-                continue
-            g = [np.asarray(a, dtype=float) for a in jax.tree.leaves(gradient(form.unflatten(weights), x, y, there))]
+            x, y, weight = gathered(dataset.inputs, dataset.train, starts[starts >= 0], training)
+            g = [np.asarray(a, dtype=float) for a in jax.tree.leaves(gradient(form.unflatten(weights), x, y, weight))]
             norm = np.sqrt(sum((a**2).sum() for a in g))
             t += 1
             for k in range(len(weights)):
@@ -131,19 +138,22 @@ def slow_train(training, dataset, seed):
     return epochs[int(np.argmin(validation))], np.array(validation)
 
 
-def plain_loss(network, x, y, there, training):
-    return jnp.where(there, training.loss(network(x, y.shape[0], None), y), 0).sum() / there.sum()
+def plain_loss(network, x, y, weight, training):
+    losses = jnp.where(weight > 0, training.loss(network(x, y.shape[0], None), y), 0)
+    return (losses * weight).sum() / weight.sum()
 
 
 def value_at(value, network, x, truth, training):
     y = truth[None, None].astype(np.float32)
-    return float(value(network, x, y, np.isfinite(y)))
+    return float(value(network, x, y, np.ones(y.shape)))
 
 
 def gathered(inputs, targets, starts, training):
     rows = starts + np.arange(training.context + training.scored)[:, None]
     y = targets[rows[-training.scored :]]
-    return inputs[rows].astype(np.float32), np.nan_to_num(y).astype(np.float32), np.isfinite(y)
+    newest = np.flatnonzero(np.isfinite(targets[:, 0]))[-1]
+    weight = np.isfinite(y) * 0.5 ** ((newest - rows[-training.scored :]) / training.half_life)[..., None]
+    return inputs[rows].astype(np.float32), np.nan_to_num(y).astype(np.float32), weight
 
 
 @pytest.mark.parametrize("training", [CLASSIC, replace(DENSE, build=Dry)], ids=["classic", "dense"])
@@ -158,9 +168,9 @@ def test_members_learn_what_a_plain_loop_learns(training):
 
 
 def test_member_alone_is_the_member_among_others():
-    """The same to 1e-5 of a weight: other shapes may round otherwise."""
+    """To 1e-5 of a weight: another number of members is another program and may round otherwise."""
     dataset = fold()
-    together, _ = train(DENSE, dataset, [0, 1, 2], unwatched)
+    together, _ = train(DENSE, dataset, [0, 1], unwatched)
     alone, _ = train(DENSE, dataset, [1], unwatched)
     for a, b in zip(jax.tree.leaves(one(together, 1)), jax.tree.leaves(one(alone, 0)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -169,9 +179,10 @@ def test_member_alone_is_the_member_among_others():
 def test_a_law_is_learnt():
     dataset = fold(bars=400, validating=80)
     noise = 0.01
-    _, history = train(replace(DENSE, epochs=40, rate=0.03, weight_decay=0.0, clip=None), dataset, [0], unwatched)
+    _, history = train(replace(DENSE, epochs=40, rate=0.03, patience=40), dataset, [0, 1], unwatched)
     variance = np.nanvar(dataset.validation)
-    assert 0.7 * noise < np.nanmin(history.validation) < noise + 0.1 * variance
+    losses = np.nanmin(history.validation, axis=1)
+    assert ((0.7 * noise < losses) & (losses < noise + 0.1 * variance)).all()
 
 
 def test_student_t_loss_is_scipys_density():
@@ -283,10 +294,12 @@ def test_a_loss_that_is_not_a_number_is_no_better():
 def test_a_stopped_member_no_longer_changes():
     dataset = fold()
     members = engine._start(jnp.array([0, 1]), DENSE.program)
-    bars = engine._on_device(dataset, dataset.train)
+    bars = engine._on_device(dataset, dataset.train, DENSE)
     [(_, steps, block)] = engine._blocks(engine._stack([shuffled(dataset, DENSE, seed, 0) for seed in (0, 1)]))
     live, rate = jnp.array([True, False]), jnp.array([0.01, 0.01])
-    after, _ = engine._advance(members, bars, block, steps=steps, at=(0, 0), live=live, rate=rate, training=DENSE.program)
+    after, _ = engine._advance(
+        members, bars, block, steps=steps, at=(0, 0), live=live, rate=rate, training=DENSE.program
+    )
     before, after = ((m.network, m.moments) for m in (members, after))
     assert same(one(before, 1), one(after, 1))
     assert not same(one(before, 0), one(after, 0))
@@ -294,8 +307,8 @@ def test_a_stopped_member_no_longer_changes():
 
 def test_history_ends_where_a_member_stopped():
     training = replace(DENSE, epochs=30, patience=2, plateau=1, rate=0.3)
-    _, history = train(training, fold(), [0, 1, 2, 3], unwatched)
-    assert history.converged.any()
+    _, history = train(training, fold(), [0, 1], unwatched)
+    assert history.converged.all()
     for member in np.flatnonzero(history.converged):
         ran = np.isfinite(history.validation[member]).sum()
         assert ran == history.best_epoch[member] + 1 + training.patience
@@ -306,10 +319,10 @@ def test_history_ends_where_a_member_stopped():
 def test_kept_weights_are_those_of_the_best_epoch():
     dataset = fold()
     training = replace(DENSE, epochs=12, patience=12, rate=0.1)
-    networks, history = train(training, dataset, [0], unwatched)
-    bars = engine._on_device(dataset, dataset.validation)
+    networks, history = train(training, dataset, [0, 1], unwatched)
+    bars = engine._on_device(dataset, dataset.validation, DENSE)
     again = engine._examine(networks, bars, engine._exam(dataset, training), training.program)
-    assert again[0] == history.validation[0, history.best_epoch[0]]
+    assert np.array_equal(again, history.validation[[0, 1], history.best_epoch])
 
 
 # --- what may not change a single bit ---
@@ -346,8 +359,8 @@ def test_what_the_warm_up_holds_does_not_matter():
     dataset = fold(first=10)
     other = replace(dataset, inputs=dataset.inputs.copy())
     other.train[:16] = np.nan
-    networks, _ = train(DENSE, other, [0], unwatched)
-    assert same(networks, train(DENSE, dataset, [0], unwatched)[0])
+    networks, _ = train(DENSE, other, [0, 1], unwatched)
+    assert same(networks, train(DENSE, dataset, [0, 1], unwatched)[0])
 
 
 @given(order=st.permutations(range(70)))
@@ -384,17 +397,17 @@ def test_watch_hears_every_epoch_and_its_interrupt_is_heard():
 
     def watch(done, total, words):
         heard.append((done, total))
-        if done == 2:
+        if done == DENSE.epochs + 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(DENSE, fold(), [0], part(watch, 1, 3))
-    assert heard == [(DENSE.epochs + 1, 3 * DENSE.epochs), (DENSE.epochs + 2, 3 * DENSE.epochs)][: len(heard)]
+        train(DENSE, fold(), [0, 1], part(watch, 1, 3))
+    assert heard == [(DENSE.epochs + 1, 3 * DENSE.epochs), (DENSE.epochs + 2, 3 * DENSE.epochs)]
 
 
 def test_control_c_ends_a_long_training_within_two_seconds():
-    training = replace(CLASSIC, epochs=10**6, patience=10**6)
-    train(replace(training, epochs=1), fold(bars=3000), [0], unwatched)
+    training = replace(DENSE, epochs=10**6, patience=10**6)
+    train(replace(training, epochs=1), fold(bars=3000), [0, 1], unwatched)
     pressed = []
 
     def press():
@@ -403,13 +416,13 @@ def test_control_c_ends_a_long_training_within_two_seconds():
 
     threading.Timer(0.5, press).start()
     with pytest.raises(KeyboardInterrupt):
-        train(training, fold(bars=3000), [0], unwatched)
+        train(training, fold(bars=3000), [0, 1], unwatched)
     assert time.monotonic() - pressed[0] < 2
 
 
 def test_too_few_bars_are_refused():
     with pytest.raises(DataError, match="too few to train"):
-        train(DENSE, fold(bars=24, validating=8, first=3), [0], unwatched)
+        train(DENSE, fold(bars=18, validating=5, first=3), [0], unwatched)
 
 
 def test_no_validation_bar_is_refused():
@@ -427,7 +440,7 @@ def test_a_hole_in_the_inputs_is_refused():
 
 def test_a_training_that_diverges_is_refused():
     with pytest.raises(DataError, match="validation loss of seed 0 was never a finite number"):
-        train(replace(DENSE, rate=1e38, clip=None), fold(), [0], unwatched)
+        train(replace(DENSE, rate=1e38), fold(), [0, 1], unwatched)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch):

@@ -4,13 +4,15 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from coincast.candles import Candles
 from coincast.errors import DataError, LookAheadError, RecipeError
-from coincast.features import compute
+from coincast.features import FEATURES as FEATURES_KNOWN
+from coincast.features import Feature, compute
 from coincast.feed import from_numpy
 from coincast.windows import Scaler, Windows, cut, labels
 from made import DAILY, START, candles_of, walk
@@ -204,6 +206,21 @@ def test_too_few_bars_and_unknown_features_are_refused():
         cut(candles_of(walk(10, 0)), ["volatility_94"], 1, [1])
     with pytest.raises(RecipeError, match="'moon_phase'"):
         cut(candles_of(walk(30, 0)), ["moon_phase"], 2, [1])
+
+
+def test_a_feature_with_a_hole_is_refused_by_name(monkeypatch):
+    hole = Feature("hole", lambda _: pl.col("volume").log(), 0, "minus infinity where nothing was traded")
+    monkeypatch.setitem(FEATURES_KNOWN, "hole", hole)
+    with pytest.raises(DataError, match="'hole' has no finite value at the bar 2019-01-08"):
+        cut(candles_of(walk(30, 0), missing=[7]), ["close", "hole"], 2, [1])
+
+
+@pytest.mark.parametrize("days", [1, 4])
+def test_too_few_windows_to_divide_are_refused(days):
+    windows = cut(candles_of(walk(30, 0)), ["close"], 3, [1]).settled(by=START + days * DAY)
+    assert len(windows) == (days == 4)
+    with pytest.raises(DataError, match="too few to hold out 20%"):
+        windows.hold_out(0.2)
 
 
 @given(CANDLES, LOOKBACKS, st.integers(6, 60))

@@ -78,14 +78,17 @@ def infer_interval(rows: Rows) -> Interval:
 
 
 def _demand_one_interval(steps: pl.Series, interval: Interval) -> None:
-    """A hole is one long step; many long steps of one length in a row are bars of another interval."""
+    """A hole is one long step, a stray row two short ones; many equal steps in a row are bars of another interval.
+
+    In an illiquid market holes may follow one another, so longer steps need a longer run to convict.
+    """
     runs = steps.rle().struct.unnest()
-    longest = runs.filter(pl.col("value") != interval.delta).sort("len").tail(1)
-    allowed = max(4, min(24, len(steps) // 4))
-    if longest.height and longest["len"][0] > allowed:
+    allowed = pl.when(pl.col("value") < interval.delta).then(4).otherwise(max(4, min(24, len(steps) // 4)))
+    other = runs.filter((pl.col("value") != interval.delta) & (pl.col("len") > allowed)).sort("len").tail(1)
+    if not other.is_empty():
         raise DataError(
-            f"The rows mix intervals: most are {interval} apart, but {longest['len'][0]} in a row are"
-            f" {longest['value'][0]} apart.",
+            f"The rows mix intervals: most are {interval} apart, but {other['len'][0]} in a row are"
+            f" {other['value'][0]} apart.",
             "A forecast one bar ahead would mean two different things.",
             "Split the file, one interval in each.",
         )

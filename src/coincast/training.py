@@ -58,11 +58,12 @@ class Training:
 
     Args:
         build: makes the network from a random key.
-        loss: the loss of each target; batches and epochs average it over the targets there are.
+        loss: the loss of each target; batches and epochs average it over the targets there are, by their weights.
         context: bars of each chunk that come before the first scored one.
         scored: bars of each chunk, its last ones, at which the network is scored; 1 for many-to-one windows.
         batch: chunks in a batch.
         epochs: passes over the training bars at most.
+        half_life: a training target that is older than the newest by this many bars counts half.
         rate: learning rate of Adam (Kingma and Ba 2015) at the start.
         beta2: how slowly Adam forgets past squares of the gradient.
         weight_decay: share of each weight taken away per unit of learning rate (AdamW, Loshchilov and Hutter 2019).
@@ -83,6 +84,7 @@ class Training:
     batch: int
     epochs: int
     rate: float
+    half_life: float = np.inf
     beta2: float = 0.999
     weight_decay: float = 0.0
     clip: float | None = None
@@ -95,7 +97,9 @@ class Training:
     @property
     def program(self) -> Training:
         """The same, but for what no compiled program depends on: one program serves all settings that share this."""
-        return replace(self, batch=0, epochs=0, rate=0.0, patience=0, tolerance=0.0, plateau=0, factor=0.0)
+        return replace(
+            self, batch=0, epochs=0, rate=0.0, half_life=0.0, patience=0, tolerance=0.0, plateau=0, factor=0.0
+        )
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Wat
     """
     prepare()
     program = training.program
-    learning, judging = (_on_device(dataset, targets) for targets in (dataset.train, dataset.validation))
+    learning = _on_device(dataset, dataset.train, training)
+    judging = _on_device(dataset, dataset.validation, replace(training, half_life=np.inf))
     exam = _exam(dataset, training)
     members = _start(jnp.array(seeds), program)
     best, progress = members.network, _begin(len(seeds), training)
@@ -334,11 +339,11 @@ def _history(records: Sequence[tuple[np.ndarray, ...]], progress: Progress) -> H
 
 
 class _Bars(NamedTuple):
-    """A fold on the device: holes are zeros, `there` says where a target is."""
+    """A fold on the device: holes are zeros, and a target that is not there has no weight."""
 
     inputs: Float[Array, "room feature"]
     targets: Float[Array, "room target"]
-    there: Bool[Array, "room target"]
+    weight: Float[Array, "room target"]
 
 
 class _Members(NamedTuple):
@@ -351,18 +356,18 @@ class _Members(NamedTuple):
     key: PRNGKeyArray
 
 
-def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"]) -> _Bars:
+def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"], training: Training) -> _Bars:
     room = ROOM
-    while room < 2 * len(targets):
+    while room < len(targets) + training.scored:
         room *= 4
 
-    def filled(values: np.ndarray) -> np.ndarray:
-        return np.pad(values, ((0, room - len(values)), (0, 0)))
+    def filled(values: np.ndarray) -> Float[Array, "room ..."]:
+        return jnp.array(np.pad(values, ((0, room - len(values)), (0, 0))), dtype=jnp.float32)
 
     there = np.isfinite(targets)
-    inputs = np.nan_to_num(dataset.inputs).astype(np.float32)
-    known = np.where(there, targets, 0.0).astype(np.float32)
-    return _Bars(*(jnp.array(filled(values)) for values in (inputs, known, there)))
+    age = there.nonzero()[0].max(initial=0) - np.arange(len(targets))
+    weight = there * 0.5 ** (age / training.half_life)[:, None]
+    return _Bars(filled(np.nan_to_num(dataset.inputs)), filled(np.where(there, targets, 0.0)), filled(weight))
 
 
 def _optimiser(training: Training) -> optax.GradientTransformation:
@@ -383,14 +388,14 @@ def _start(seeds: Int[Array, " member"], training: Training) -> _Members:
 def _batch_loss(
     network: Network, bars: _Bars, starts: Int[Array, " batch"], key: PRNGKeyArray | None, training: Training
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The mean loss over the targets of a batch, and how many there are."""
+    """The mean loss over the targets of a batch, and their weight."""
     rows = jnp.maximum(starts, 0) + jnp.arange(training.context + training.scored)[:, None]
     outputs = network(bars.inputs[rows], training.scored, key)
     rows = rows[-training.scored :]
-    there = bars.there[rows] & (starts >= 0)[:, None]
-    count = there.sum().astype(jnp.float32)
-    losses = jnp.where(there, training.loss(outputs, bars.targets[rows]), 0.0)
-    return losses.sum() / jnp.maximum(count, 1.0), count
+    weight = jnp.where((starts >= 0)[:, None], bars.weight[rows], 0.0)
+    losses = jnp.where(weight > 0, training.loss(outputs, bars.targets[rows]), 0.0)
+    total = weight.sum()
+    return (losses * weight).sum() / jnp.where(total > 0, total, 1.0), total
 
 
 @partial(jax.jit, static_argnames="training")
@@ -406,7 +411,7 @@ def _advance(
     training: Training,
 ) -> tuple[_Members, Float[Array, "member 2"]]:
     """Learn from the first `steps` batches of the block that begins `at` an epoch and batch; also each member's summed
-    loss and count of targets.
+    loss and the weight of its targets.
     """
     optimiser = _optimiser(training)
 
@@ -415,14 +420,14 @@ def _advance(
     ) -> tuple[_Members, Float[Array, " 2"]]:
         key = jax.random.fold_in(jax.random.fold_in(member.key, at[0]), at[1] + step)
         slope = jax.value_and_grad(_batch_loss, has_aux=True)
-        (value, count), gradient = slope(member.network, bars, starts, key, training)
+        (value, total), gradient = slope(member.network, bars, starts, key, training)
         change, moments = optimiser.update(gradient, member.moments, member.network)
         network = jax.tree.map(lambda weight, move: weight - rate * move, member.network, change)
         batches = member.batches + 1
         memory = jnp.minimum(training.average, (1 + batches) / (10 + batches))
         average = jax.tree.map(lambda old, new: memory * old + (1 - memory) * new, member.average, network)
         moved = _Members(network, average, moments, batches, member.key)
-        return _choose(live & (count > 0), moved, member), jnp.stack([value * count, count])
+        return _choose(live & (total > 0), moved, member), jnp.stack([value * total, total])
 
     def step(index: Array, carry: tuple[_Members, Array]) -> tuple[_Members, Array]:
         members, tally = carry
@@ -437,12 +442,12 @@ def _advance(
 def _score(
     networks: PyTree, bars: _Bars, block: Int[Array, "step batch"], *, steps: int, training: Training
 ) -> Float[Array, "member 2"]:
-    """Each member's summed loss and count of targets over the first `steps` batches of a block."""
+    """Each member's summed loss and the weight of its targets over the first `steps` batches of a block."""
 
     def one(network: Network) -> Float[Array, " 2"]:
         def step(index: Array, tally: Array) -> Array:
-            value, count = _batch_loss(network, bars, block[index], None, training)
-            return tally + jnp.stack([value * count, count])
+            value, total = _batch_loss(network, bars, block[index], None, training)
+            return tally + jnp.stack([value * total, total])
 
         return jax.lax.fori_loop(0, steps, step, jnp.zeros(2))
 

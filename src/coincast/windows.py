@@ -109,9 +109,17 @@ class Windows:
 
         Raises:
             LookAheadError: these windows were never settled.
+            DataError: there are too few windows to divide.
         """
         self.demand_settled()
-        first = from_numpy(self.origin[round(len(self) * (1 - share))])
+        row = round(len(self) * (1 - share))
+        if not 0 < row < len(self):
+            raise DataError(
+                f"{len(self)} settled windows of {self.feed} are too few to hold out {share:.0%} of them.",
+                "Training would have nothing to learn from or nothing to be validated on.",
+                "Pass a longer history.",
+            )
+        first = from_numpy(self.origin[row])
         return self.settled(by=first), self._take(self.origin >= to_numpy(first), self.y)
 
     def unanswered(self) -> Windows:
@@ -156,11 +164,12 @@ def cut(
 
     Raises:
         RecipeError: a feature is not registered.
-        DataError: the candles are too few for a single window.
+        DataError: the candles are too few for a single window, or a feature has no finite value after its first.
     """
     rows = compute(candles, features)
     valid = np.isfinite(rows).all(axis=1)
     first = int(np.argmax(valid)) if valid.any() else len(rows)
+    _demand_values(candles, features, rows, first)
     last = np.flatnonzero(candles.observed & (np.arange(len(rows)) >= first + (at_least or lookback) - 1))
     if not last.size:
         raise DataError(
@@ -180,6 +189,19 @@ def cut(
         price=candles.close[last],
         y=labels(candles, horizons)[last],
     )
+
+
+def _demand_values(
+    candles: Candles, features: Sequence[str], rows: Float[np.ndarray, "bar feature"], first: int
+) -> None:
+    bad = np.argwhere(~np.isfinite(rows[first:]))
+    if bad.size:
+        bar, column = bad[0]
+        raise DataError(
+            f"The feature {features[column]!r} has no finite value at the bar {candles.time[first + bar]}.",
+            "Every window that holds the bar would give no forecast.",
+            "Give the feature a value for such bars, or declare a longer warm-up if it has none yet.",
+        )
 
 
 def labels(candles: Candles, horizons: Sequence[int]) -> Float[np.ndarray, "bar horizon"]:

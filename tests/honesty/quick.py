@@ -6,7 +6,7 @@ from coincast.models import model_named
 QUICK = {
     "garch-t": {"simulations": 200},
     "seed-lstm": {"epochs": 2},
-    "lstm-t": {"epochs": 2, "units": 4},
+    "lstm-t": {"epochs": 2, "units": 4, "scored": 16},
 }
 
 

@@ -48,11 +48,11 @@ LEAST_DOF = 2.1
 
 
 class Network(eqx.Module):
-    """One LSTM layer, dropout of whole units, and a linear head that also sees the inputs of the last bar."""
+    """One LSTM layer, dropout of whole units, and a linear head that also sees the bar's own inputs."""
 
     lstm: LSTM
     head: Float[Array, "unit horizon 3"]
-    skip: Float[Array, "input horizon"]
+    skip: Float[Array, "input horizon 3"]
     bias: Float[Array, "horizon 3"]
     dropout: float = eqx.field(static=True)
     location: float = eqx.field(static=True)
@@ -63,9 +63,9 @@ class Network(eqx.Module):
         """Location, log of the scale, and degrees of freedom at each of the last `scored` bars."""
         hidden = self.lstm(chunk)[-scored:]
         hidden = hidden * dropout(jnp.ones_like(hidden[:1]), self.dropout, key)
-        raw = jnp.tensordot(hidden, self.head, 1) + self.bias
+        raw = jnp.tensordot(hidden, self.head, 1) + jnp.tensordot(chunk[-scored:], self.skip, 1) + self.bias
         location = self.location * raw[..., 0]
-        log_scale = jnp.clip(raw[..., 1] + jnp.tensordot(chunk[-scored:], self.skip, 1), -3.0, 3.0)
+        log_scale = jnp.clip(raw[..., 1], -3.0, 3.0)
         dof = LEAST_DOF + jax.nn.softplus(raw[..., 2] + 1.0)
         return jnp.stack([location, log_scale, dof], axis=-1)
 
@@ -86,7 +86,7 @@ class Build:
         return Network(
             lstm=LSTM(self.inputs, self.units, lstm_key),
             head=0.01 * jax.random.normal(head_key, (self.units, self.horizons, 3)),
-            skip=jnp.zeros((self.inputs, self.horizons)),
+            skip=jnp.zeros((self.inputs, self.horizons, 3)),
             bias=jnp.zeros((self.horizons, 3)),
             dropout=self.dropout,
             location=self.location,
@@ -100,37 +100,40 @@ class LstmT:
     Args:
         volatility: the feature that returns are divided by, per bar.
         inputs: the features the network reads.
-        lookback: bars of context of every forecast, and before the first target of a chunk.
+        lookback: bars a forecast sees, and the first target of each chunk.
         at_least: bars without which no forecast is made.
         refit_days: days between refits in a backtest; None to follow the run.
         validation: bars before the cutoff that choose the weights; never more than a third of the windows.
         units: size of the LSTM.
         dropout: share of the units left out, the same ones along a chunk.
-        location: what the head's location is multiplied by; less than 1 holds it near zero.
-        scored, batch, epochs, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau, factor: as in
-            `coincast.training.Training`.
+        location: what the head's location is multiplied by; less than 1 makes it learn slowly.
+        shrinkage: what remains of the learnt location in a forecast: means are learnt from far more noise than scales.
+        scored, batch, epochs, half_life, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau,
+            factor: as in `coincast.training.Training`.
     """
 
     name: ClassVar[str] = "lstm-t"
     volatility: str = "volatility_mix"
     inputs: tuple[str, ...] = INPUTS
-    lookback: int = 60
-    at_least: int = 60
+    lookback: int = 64
+    at_least: int = 64
     refit_days: int | None = None
     validation: int = 180
     units: int = 16
-    dropout: float = 0.2
-    location: float = 0.1
-    scored: int = 128
-    batch: int = 8
-    epochs: int = 60
+    dropout: float = 0.3
+    location: float = 0.3
+    shrinkage: float = 0.5
+    scored: int = 256
+    batch: int = 4
+    epochs: int = 50
+    half_life: float = 1000.0
     rate: float = 3e-3
     beta2: float = 0.99
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.1
     clip: float = 1.0
     average: float = 0.99
-    patience: int = 60
-    tolerance: float = 0.02
+    patience: int = 20
+    tolerance: float = 0.005
     plateau: int = 10
     factor: float = 0.5
 
@@ -147,10 +150,11 @@ class LstmT:
         return Training(
             build=self._build(horizons),
             loss=student_t_nll,
-            context=self.lookback,
+            context=self.lookback - 1,
             scored=max(1, min(self.scored, (bars - self.lookback) // 2)),
             batch=self.batch,
             epochs=self.epochs,
+            half_life=self.half_life,
             rate=self.rate,
             beta2=self.beta2,
             weight_decay=self.weight_decay,
@@ -195,7 +199,7 @@ class LstmT:
         for batch in windows.batches(AT_ONCE):
             answer = respond(network, scaler(batch.x)[..., :-1]).astype(float)
             location, log_scale, dof = (answer[..., i] for i in range(3))
-            values = location[..., None] + np.exp(log_scale)[..., None] * quantiles(dof)
+            values = self.shrinkage * location[..., None] + np.exp(log_scale)[..., None] * quantiles(dof)
             standardised.append(values.mean(axis=0))
         return np.concatenate(standardised) * _expected(volatility, windows.horizons)[:, :, None]
 

@@ -34,7 +34,7 @@
   const draw = (name) => {
     const place = document.getElementById(`chart-${name}`);
     const layout = painted(figures[name].layout);
-    if (narrow.matches && layout.meta) patch(layout, layout.meta.narrow);
+    if (narrow.matches) patch(layout, { "xaxis.nticks": 4, ...layout.meta.narrow });
     layout.font.family = getComputedStyle(document.body).fontFamily;
     const still = Boolean(layout.xaxis.fixedrange);
     if (touch.matches || still) layout.dragmode = false;

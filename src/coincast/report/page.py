@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ..runs import Run
-from ..verdict import verdict_sentence
-from . import diagnostics, forecasts, scoreboard, statements
-from .style import Chart, hues
+from . import calibration, networks, outcomes, prices, ranking, scoreboard, skill, statements
+from .style import Chart
 from .words import span
 
 NOT_ADVICE = "An aid to decisions, not advice."
@@ -31,53 +31,73 @@ def render(run: Run) -> str:
     Returns:
         The document; everything that came with the data is escaped in it.
     """
-    charts: list[Chart] = []
-
-    def draw(wanted: Chart | Sequence[Chart] | None) -> list[Chart]:
-        drawn = [wanted] if isinstance(wanted, Chart) else list(wanted or ())
-        charts.extend(drawn)
-        return drawn
-
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    charts = draw(run)
+    figures = {chart.name: {"data": chart.data, "layout": chart.layout} for group in charts.values() for chart in group}
     return environment.from_string(_resource("page.html.jinja")).render(
         run=run,
         feed=run.candles.feed,
-        draw=draw,
-        figures=lambda: Markup(encode({c.name: {"data": c.data, "layout": c.layout} for c in charts})),
-        forecasts=forecasts,
-        diagnostics=diagnostics,
-        scoreboard=scoreboard,
-        say=statements,
-        opening=opening(run),
+        opening=statements.opening(run),
+        dateline=statements.dateline(run),
+        fan=statements.fan(run),
         headings=statements.headings(run),
+        charts=charts,
+        convergence=networks.convergence(run),
+        scoreboard=scoreboard,
+        ahead=span(run.outlook.horizons[0], run.candles.feed.interval),
         recipes=recipes(run),
-        hues=hues([walk.recipe.model.name for walk in run.walks]),
-        span=span,
         again=again(run),
+        hues=ranking.hues(run),
         not_advice=NOT_ADVICE,
-        style=Markup(_resource("style.css")),
-        script=Markup(_resource("page.js")),
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
+        style=_resource("style.css"),
+        script=_resource("page.js"),
+        plotly=get_plotlyjs().replace("</script", "<\\/script"),
+        figures=encode(figures),
     )
+
+
+def draw(run: Run) -> dict[str, list[Chart]]:
+    """Every chart of the page, by its place in it, in the order in which they are seen."""
+    wanted: dict[str, Chart | Sequence[Chart] | None] = {
+        "fan": prices.fan(run),
+        "echo": outcomes.echo(run),
+        "training": networks.curves(run),
+        "bands": outcomes.bands(run),
+        "coverage": calibration.by_time(run),
+        "pit": calibration.pit(run),
+        "reliability": calibration.reliability(run),
+        "lead": skill.lead(run),
+        "periods": skill.periods(run),
+        "memory": skill.memory(run),
+        "history": prices.history(run),
+    }
+    return {place: [found] if isinstance(found, Chart) else list(found or ()) for place, found in wanted.items()}
 
 
 def _resource(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
-def opening(run: Run) -> list[Markup]:
-    """The verdict in words, its numbers leading to where they are shown."""
-    first = run.outlook.horizons[0]
-    verdict = next(v for v in run.verdicts if (v.model, v.horizon) == (run.outlook.model, first))
-    text = verdict_sentence(verdict, run.summaries, run.candles.feed)
-    return [statements.linked(sentence) for sentence in text.replace(") It", ")\0It").replace(". ", ".\0").split("\0")]
-
-
 def again(run: Run) -> str:
-    """The command that makes this run again."""
-    return f"coincast run --sample {run.source}" if run.is_sample else f"coincast run --csv {run.source}"
+    """The command that makes this run again, given the same settings in its recipe file if there was one."""
+    feed, recipe = run.candles.feed, run.walks[0].recipe
+    source = ["--sample", run.source] if run.is_sample else ["--csv", run.source, "--symbol", feed.symbol]
+    if not run.is_sample and feed.exchange != "file":
+        source += ["--exchange", feed.exchange]
+    models = ",".join(walk.recipe.model.name for walk in run.walks)
+    horizons = ",".join(map(str, recipe.horizons))
+    span = ["--since", _date(run.candles.start), "--until", _date(run.candles.end, last=True)]
+    words = [*source, *span, "--test-from", _date(run.test_from), "--models", models, "--horizon", horizons]
+    return shlex.join(["coincast", "run", *words, "--seed", str(min(recipe.seeds))])
+
+
+def _date(time: datetime, *, last: bool = False) -> str:
+    """As the command line reads it: a day, or the very time if that is not midnight."""
+    if (time.hour, time.minute) != (0, 0):
+        return f"{time:%Y-%m-%dT%H:%MZ}"
+    return f"{time - timedelta(days=1) if last else time:%Y-%m-%d}"
 
 
 def recipes(run: Run) -> list[dict[str, Any]]:
@@ -94,13 +114,13 @@ def recipes(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def encode(value: Any) -> str:
+def encode(value: object) -> str:
     """JSON that may stand inside a script element: no NaN, no tag, six significant digits."""
     text = json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):

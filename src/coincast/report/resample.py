@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -40,6 +41,10 @@ class Bars:
     def x(self, interval: Interval) -> list[str]:
         """Where charts place them: at the opening of the last bar of `interval` in each, which is its name."""
         return stamps(self.frame["known_at"].dt.replace_time_zone(None).to_numpy(), interval)
+
+    def tail(self, count: int) -> Bars:
+        """The last `count` of them."""
+        return replace(self, frame=self.frame.tail(count))
 
 
 def bars(candles: Candles, most: int) -> Bars:
@@ -93,7 +98,7 @@ def extremes(y: Float[np.ndarray, " point"], most: int) -> Int[np.ndarray, " kep
         return np.arange(n)
     edges = np.linspace(0, n, most // 2 + 1).astype(int)
     kept = set()
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         kept |= {start + int(np.argmin(y[start:end])), start + int(np.argmax(y[start:end]))}
     return np.array(sorted(kept))
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
 from ..coverage import Coverage
-from ..diagnosis import lag_illusion, largest_misses
+from ..diagnosis import LagIllusion, lag_illusion, largest_misses
 from ..runs import Run
 from ..scores import Summary
-from ..verdict import Verdict
-from .diagnostics import REACH, names_by_crps, reference, summary_of
-from .style import change, hues, p_value, percent, price
+from ..verdict import NAIVE, Verdict
+from .ranking import REACH, hues, judged, ranked, reference, summary
+from .style import change, p_value, percent, price, skill
 from .words import bar_of, span
 
 # A word never stands by colour alone.
@@ -30,14 +28,12 @@ class Bar:
 
     Args:
         at: the skill.
-        low: lower end of its interval.
-        high: upper end.
+        ends: of its interval, if it is known and the bar does not go beyond the room.
         beyond: -1 or 1 if the bar goes on beyond the room, else 0.
     """
 
     at: float
-    low: float
-    high: float
+    ends: tuple[float, float] | None
     beyond: int
 
 
@@ -83,37 +79,33 @@ def score_tables(run: Run) -> list[ScoreTable]:
 
 def _score_table(run: Run, horizon: int) -> ScoreTable:
     verdicts = {v.model: v for v in run.verdicts if v.horizon == horizon}
-    hue_of = hues([walk.recipe.model.name for walk in run.walks])
-    names = names_by_crps(run, horizon)
-    naive = next((s.rmse for s in run.summaries if (s.model, s.horizon) == ("naive", horizon)), None)
-    rows = [
-        _score_row(summary_of(run, name, horizon), verdicts[name], reference(run), naive, hue_of[name])
-        for name in names
-    ]
+    naive = summary(run, NAIVE, horizon)
+    found = [s for name in ranked(run, horizon) if (s := summary(run, name, horizon))]
+    rows = [_score_row(s, verdicts[s.model], reference(run), naive, hues(run)[s.model]) for s in found]
     title = f"{span(horizon, run.candles.feed.interval)} ahead"
     return ScoreTable(horizon, title, reference(run), percent(REACH, 0), tuple(rows))
 
 
-def _score_row(s: Summary, v: Verdict, rival: str | None, naive: float | None, hue: str) -> ScoreRow:
-    is_reference = s.model == rival
-    low, high = skill_interval(s, v)
+def _score_row(s: Summary, v: Verdict, rival: str | None, naive: Summary | None, hue: str) -> ScoreRow:
+    is_rival = s.model == rival
+    ends = skill_interval(s, v)
     right = s.direction
-    p = None if is_reference else (v.p_better if (v.skill or 0) >= 0 else v.p_worse)
+    p = v.p_better if (v.skill or 0) >= 0 else v.p_worse
     return ScoreRow(
         model=s.model,
         hue=hue,
-        bar=None if is_reference else bar(v.skill, low, high),
-        skill="reference" if is_reference else percent(v.skill, 2, sign=True),
-        interval="" if is_reference or low is None else f"{percent(low, 2, sign=True)} to {percent(high, 2, sign=True)}",
-        p=p_value(p),
+        bar=None if is_rival or v.skill is None else bar(v.skill, ends),
+        skill="reference" if is_rival else skill(v.skill),
+        interval=" to ".join(skill(end) for end in ends) if ends and not is_rival else "",
+        p=p_value(None if is_rival else p),
         word=v.word or "–",
         shape=SHAPES.get(v.word or "", ""),
-        against=f"than {v.reference}" if v.reference and v.reference != rival else "",
+        against=f"than {v.reference}" if is_rival and v.reference else "",
         reason=v.reason,
-        crps="–" if s.crps is None else f"{s.crps:.5f}",
         coverage=tuple(percent(s.coverage[band].share) if band in s.coverage else "–" for band in BANDS),
+        crps="–" if s.crps is None else f"{s.crps:.5f}",
         rmse=price(s.rmse),
-        ratio="" if not naive or s.rmse is None else f"× {s.rmse / naive:.2f}",
+        ratio="" if not naive or not naive.rmse or s.rmse is None else f"× {s.rmse / naive.rmse:.2f}",
         mape=percent(s.mape, 2),
         direction="–" if right is None else percent(right.share),
         direction_interval="" if right is None else f"{100 * right.low:.0f} to {100 * right.high:.0f}",
@@ -121,27 +113,25 @@ def _score_row(s: Summary, v: Verdict, rival: str | None, naive: float | None, h
     )
 
 
-def skill_interval(s: Summary, v: Verdict) -> tuple[float | None, float | None]:
+def skill_interval(s: Summary, v: Verdict) -> tuple[float, float] | None:
     """95 % interval of the skill: that of the mean difference, divided by the reference's mean CRPS."""
     c = v.comparison
     if s.crps is None or v.skill is None or v.skill >= 1 or c is None or c.low is None or c.high is None:
-        return None, None
+        return None
     typical = s.crps / (1 - v.skill)
     return -c.high / typical, -c.low / typical
 
 
-def bar(skill: float | None, low: float | None, high: float | None) -> Bar | None:
+def bar(saved: float, ends: tuple[float, float] | None) -> Bar:
     """Where the bar and its interval end in a room that reaches `REACH` to either side."""
-    if skill is None:
-        return None
-
-    def put(value: float) -> float:
-        return round(100 * max(-1.0, min(1.0, value / REACH)), 1)
-
-    beyond = int(skill > REACH) - int(skill < -REACH)
+    beyond = int(saved > REACH) - int(saved < -REACH)
     if beyond:
-        return Bar(_BEFORE_ARROW * beyond, 0, 0, beyond)
-    return Bar(put(skill), put(skill if low is None else low), put(skill if high is None else high), 0)
+        return Bar(_BEFORE_ARROW * beyond, None, beyond)
+    return Bar(_put(saved), (_put(ends[0]), _put(ends[1])) if ends else None, 0)
+
+
+def _put(value: float) -> float:
+    return round(100 * max(-1.0, min(1.0, value / REACH)), 1)
 
 
 @dataclass(frozen=True)
@@ -159,25 +149,26 @@ class CoverageRow:
 
 def coverage_rows(run: Run) -> list[CoverageRow]:
     """One row a model and horizon."""
-    hue_of = hues([walk.recipe.model.name for walk in run.walks])
-    out = []
-    for horizon in run.outlook.horizons:
-        for name in names_by_crps(run, horizon):
-            s = summary_of(run, name, horizon)
-            if s.coverage and s.pit:
-                widest = s.coverage[max(s.coverage)]
-                out.append(
-                    CoverageRow(
-                        name,
-                        hue_of[name],
-                        span(horizon, run.candles.feed.interval),
-                        tuple(_share(s.coverage[band]) for band in BANDS),
-                        p_value(widest.kupiec_p),
-                        p_value(widest.christoffersen_p),
-                        p_value(s.pit.p),
-                    )
-                )
-    return out
+    found = [
+        (horizon, s)
+        for horizon in run.outlook.horizons
+        for name in ranked(run, horizon)
+        if (s := summary(run, name, horizon)) and s.coverage
+    ]
+    return [_coverage_row(run, horizon, s) for horizon, s in found]
+
+
+def _coverage_row(run: Run, horizon: int, s: Summary) -> CoverageRow:
+    widest = s.coverage[max(s.coverage)]
+    return CoverageRow(
+        model=s.model,
+        hue=hues(run)[s.model],
+        ahead=span(horizon, run.candles.feed.interval),
+        shares=tuple(_share(s.coverage[band]) for band in BANDS),
+        kupiec=p_value(widest.kupiec_p),
+        christoffersen=p_value(widest.christoffersen_p),
+        pit=p_value(s.pit.p if s.pit else None),
+    )
 
 
 def _share(held: Coverage) -> tuple[str, str]:
@@ -198,14 +189,13 @@ class MissRow:
 
 def miss_rows(run: Run) -> list[MissRow]:
     """The shown model's worst forecasts one step ahead."""
-    name, horizon = run.outlook.model, run.outlook.horizons[0]
-    own = run.scores.filter(pl.col("model") == name, pl.col("horizon") == horizon)
-    mean = summary_of(run, name, horizon).crps or 1.0
+    own = judged(run, run.outlook.model, run.outlook.horizons[0])
+    mean = own["crps"].to_numpy().mean() if own.height else 1.0
     return [
         MissRow(
             when=bar_of(row["target_time"], run.candles.feed.interval),
             happened=change(row["truth"]),
-            band=f"{change(row['lo95'])} to {change(row['hi95'])}",
+            band="–" if row["lo95"] is None else f"{change(row['lo95'])} to {change(row['hi95'])}",
             crps=f"{row['crps']:.4f}",
             times=f"{row['crps'] / mean:.0f}",
         )
@@ -228,19 +218,19 @@ class EchoRow:
 def echo_rows(run: Run) -> list[EchoRow]:
     """One row a model, one step ahead."""
     horizon = run.outlook.horizons[0]
-    hue_of = hues([walk.recipe.model.name for walk in run.walks])
     found = {i.model: i for i in lag_illusion(run.scores, run.candles) if i.horizon == horizon}
-    return [
-        EchoRow(
-            model=name,
-            hue=hue_of[name],
-            with_target=_correlation(found[name].with_target, 4),
-            with_origin=_correlation(found[name].with_origin, 4),
-            best_shift="–" if found[name].best_shift is None else str(found[name].best_shift),
-            of_change=_correlation(found[name].of_change, 2),
-        )
-        for name in names_by_crps(run, horizon)
-    ]
+    return [_echo_row(found[name], hues(run)[name]) for name in ranked(run, horizon) if name in found]
+
+
+def _echo_row(found: LagIllusion, hue: str) -> EchoRow:
+    return EchoRow(
+        model=found.model,
+        hue=hue,
+        with_target=_correlation(found.with_target, 4),
+        with_origin=_correlation(found.with_origin, 4),
+        best_shift="–" if found.best_shift is None else str(found.best_shift),
+        of_change=_correlation(found.of_change, 2),
+    )
 
 
 def _correlation(value: float | None, digits: int) -> str:

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-import numpy as np
-import polars as pl
 from markupsafe import Markup, escape
 
-from ..forecaster import History
 from ..runs import Run
-from ..verdict import NAIVE, PRICE_MODEL
-from .diagnostics import names_by_crps, reference, summary_of
+from ..verdict import NAIVE, PRICE_MODEL, SIGNIFICANCE
+from .networks import histories
+from .ranking import challengers, judged, reference, summary
 from .style import change, percent, price
 from .words import bar_of, candles_of, listed, moment, span
 
-_NUMBER = re.compile(r"(?<![\w.,-])\d[\d.,]*\d?(?: %)?(?![\w-])")
+_NUMBER = re.compile(r"(?<![\w.,-])\d(?:[\d.,]*\d)?(?: %)?(?![\w-])")
 
 
-def linked(sentence: str) -> Markup:
-    """A verdict sentence whose numbers lead to where they are shown."""
-    if "price LSTM" in sentence:
-        place = "echo"
-    elif "direction" in sentence:
-        place = "scores"
-    else:
-        place = "time" if "period" in sentence else "scores"
+def opening(run: Run) -> list[Markup]:
+    """The verdict in words, sentence by sentence, its numbers leading to where they are shown."""
+    shown = headings(run)
+    return [linked(sentence, shown) for sentence in re.split(r"(?<=[.)]) (?=[A-Z])", run.headline)]
+
+
+def linked(sentence: str, shown: Collection[str]) -> Markup:
+    """A sentence whose numbers lead to the section they come from."""
+    wanted = "echo" if PRICE_MODEL in sentence else "scores"
+    place = wanted if wanted in shown else "scores"
     parts, end = [], 0
-    for found in _NUMBER.finditer(sentence):
-        number = found[0].rstrip(".,")
-        parts.append(escape(sentence[end : found.start()]))
-        parts.append(Markup('<a href="#{}">{}</a>').format(place, number))
-        end = found.start() + len(number)
+    for number in _NUMBER.finditer(sentence):
+        link = Markup('<a href="#{}">{}</a>').format(place, number[0])
+        parts += [escape(sentence[end : number.start()]), link]
+        end = number.end()
     return Markup("").join([*parts, escape(sentence[end:])])
 
 
@@ -47,122 +47,79 @@ def fan(run: Run) -> str:
 
 def scores(run: Run) -> str:
     """Who is better than the reference, in words."""
-    rival, horizon = reference(run), run.outlook.horizons[0]
-    if rival is None:
+    rival = reference(run)
+    here = challengers(run, run.outlook.horizons[0])
+    if rival is None or not here:
         return "Nothing to compare with: no reference model was run"
-    here = [v for v in run.verdicts if v.horizon == horizon and v.reference == rival]
-    if here and all(v.word == "too short to tell" for v in here):
+    if all(v.word == "too short to tell" for v in here.values()):
         return f"Too few forecasts to tell any model from {rival}"
-    better = [v.model for v in here if v.word == "better"]
+    better = [name for name, v in here.items() if v.word == "better"]
     if not better:
-        others = f"None of {len(here)} models" if len(here) > 1 else f"{here[0].model} did not"
-        return f"{others} forecast the spread better than {rival}"
+        return (
+            f"{f'None of {len(here)} models' if len(here) > 1 else 'Nothing'} forecast the spread better than {rival}"
+        )
     only = "Only " if len(better) == 1 and len(here) > 1 else ""
     return f"{only}{listed(better)} forecast the spread better than {rival}"
 
 
-def echo(run: Run) -> str:
-    """The price LSTM's R2 beside its error."""
+def echo(run: Run) -> str | None:
+    """The price LSTM's R2 beside its error; None if there is none in the run."""
     horizon = run.outlook.horizons[0]
-    s = summary_of(run, PRICE_MODEL, horizon)
-    naive = next((n for n in run.summaries if (n.model, n.horizon) == (NAIVE, horizon)), None)
-    if s.r2 is None or s.rmse is None or naive is None or not naive.rmse or naive.r2 is None:
-        return f"What {PRICE_MODEL} said, and what the price did"
-    return (
-        f"A price LSTM at R² {s.r2:.3f} looks convincing; its error is {s.rmse / naive.rmse:.1f} times that of"
-        f" “no change”, which has R² {naive.r2:.3f}"
-    )
+    lstm, naive = summary(run, PRICE_MODEL, horizon), summary(run, NAIVE, horizon)
+    if lstm is None or lstm.r2 is None or lstm.rmse is None:
+        return None
+    said = f"A price LSTM at R² {lstm.r2:.3f} looks convincing"
+    if naive is None or not naive.rmse or naive.r2 is None:
+        return said
+    return f"{said}; its error is {lstm.rmse / naive.rmse:.1f} times that of “no change”, which has R² {naive.r2:.3f}"
 
 
-def training(run: Run) -> str:
-    """Whether the networks converged."""
-    histories = [f.history for walk in run.walks for f in walk.fitted if f.history is not None]
-    networks = sum(len(h.best_epoch) for h in histories)
-    stopped = sum(int(h.converged.sum()) for h in histories)
-    if stopped == networks:
-        return f"All {networks} networks stopped learning by themselves" if networks > 1 else "The network converged"
-    return f"{stopped} of {networks} networks stopped learning by themselves, the others ran out of epochs"
+def training(run: Run) -> str | None:
+    """Whether the networks converged; None if there are none."""
+    found = [history for own in histories(run).values() for history in own]
+    stopped = [bool(converged) for history in found for converged in history.converged]
+    if not stopped:
+        return None
+    if all(stopped):
+        return (
+            f"All {len(stopped)} networks stopped learning by themselves"
+            if len(stopped) > 1
+            else "The network converged"
+        )
+    return f"{sum(stopped)} of {len(stopped)} networks stopped by themselves, the others ran out of epochs"
 
 
-def convergence(run: Run) -> list[tuple[str, str]]:
-    """How each model's networks learned, in words."""
-    return [
-        (walk.recipe.model.name, _converged(histories))
-        for walk in run.walks
-        if (histories := [f.history for f in walk.fitted if f.history is not None])
-    ]
-
-
-def _converged(histories: list[History]) -> str:
-    best = np.concatenate([h.best_epoch for h in histories]) + 1
-    stopped = np.concatenate([h.converged for h in histories])
-    epochs = np.concatenate([np.isfinite(h.validation).sum(axis=1) for h in histories])
-    decays = np.concatenate([_decays(h) for h in histories])
-    first, kept, train = (
-        np.median(np.concatenate([losses(h) for h in histories]))
-        for losses in (lambda h: h.validation[:, 0], lambda h: _at_best(h, h.validation), lambda h: _at_best(h, h.train))
-    )
-    return (
-        f"{_networks(histories)}. The weights kept are those of epoch {_range(best)}, training went on to"
-        f" epoch {_range(epochs)}, and early stopping ended {int(stopped.sum())} of {len(stopped)}; the learning rate"
-        f" fell {_range(decays)} times. Validation loss {kept:.3g} at the weights kept, {first:.3g} after the first"
-        f" epoch; training loss {train:.3g}, with dropout on."
-    )
-
-
-def _networks(histories: list[History]) -> str:
-    members, refits = len(histories[0].best_epoch), len(histories)
-    if members == refits == 1:
-        return "one network, trained once"
-    return f"{sum(len(h.best_epoch) for h in histories)} networks ({refits} refits of {members} seeds)"
-
-
-def _at_best(history: History, losses: np.ndarray) -> np.ndarray:
-    return losses[np.arange(len(history.best_epoch)), history.best_epoch]
-
-
-def _decays(history: History) -> np.ndarray:
-    rates = history.learning_rate
-    return np.nansum(np.diff(rates, axis=1) < -1e-3 * rates[:, :-1], axis=1)
-
-
-def _range(values: np.ndarray) -> str:
-    low, middle, high = (int(v) for v in np.quantile(values, [0, 0.5, 1], method="nearest"))
-    return str(low) if low == high else f"{middle} in the median ({low} to {high})"
-
-
-def calibration(run: Run) -> str:
-    """Whether the widest band of the model shown held as often as promised."""
-    name, horizon = run.outlook.model, run.outlook.horizons[0]
-    held = summary_of(run, name, horizon).coverage.get(95)
+def calibration(run: Run) -> str | None:
+    """Whether the widest band of the model shown held as often as promised; None if it has none."""
+    name = run.outlook.model
+    found = summary(run, name, run.outlook.horizons[0])
+    held = found.coverage.get(95) if found else None
     if held is None or held.share is None:
-        return f"{name} gives no bands to judge"
+        return None
     share = f"{name}’s 95 % band held {percent(held.share)} of the time"
-    if held.kupiec_p is None or held.kupiec_p >= 0.05:
+    if held.kupiec_p is None or held.kupiec_p >= SIGNIFICANCE:
         return f"{share}, as promised within chance"
-    return f"{share}: {'too narrow' if held.share < held.level else 'too wide'}"
+    return f"{share}: it is too {'narrow' if held.share < held.level else 'wide'}"
 
 
-def time(run: Run) -> str:
-    """In how many years the model shown, or the best other than the reference, was ahead of the reference."""
-    horizon, rival = run.outlook.horizons[0], reference(run)
-    names = [run.outlook.model, *names_by_crps(run, horizon)]
-    judged = {v.model: v for v in run.verdicts if v.horizon == horizon and v.reference == rival and v.periods}
-    v = next((judged[name] for name in names if name in judged), None)
-    if v is None:
-        return "Too short a test to look at years"
+def time(run: Run) -> str | None:
+    """In how many years the model shown, or else the best other, was ahead of the reference; None without years."""
+    verdicts = challengers(run, run.outlook.horizons[0])
+    v = verdicts.get(run.outlook.model) or next(iter(verdicts.values()), None)
+    if v is None or not v.periods:
+        return None
     kind = "half-years" if "half" in v.periods[0].label else "years"
-    return f"{v.model} was ahead of {rival} in {v.wins} of {len(v.periods)} {kind}"
+    return f"{v.model} was ahead of {v.reference} in {v.wins} of {len(v.periods)} {kind}"
 
 
-def errors(run: Run) -> str:
-    """The largest miss."""
-    name, horizon, interval = run.outlook.model, run.outlook.horizons[0], run.candles.feed.interval
-    rows = run.scores.filter(pl.col("model") == name, pl.col("horizon") == horizon).drop_nulls("crps")
+def errors(run: Run) -> str | None:
+    """The largest miss; None if no truth is known yet."""
+    name = run.outlook.model
+    rows = judged(run, name, run.outlook.horizons[0]).sort("crps", descending=True)
     if rows.is_empty():
-        return "No forecast has met its truth yet"
-    worst = rows.sort("crps", descending=True).row(0, named=True)
-    what = f"The largest miss was {bar_of(worst['target_time'], interval)}: {change(worst['truth'])}"
+        return None
+    worst = rows.row(0, named=True)
+    what = f"The largest miss was {bar_of(worst['target_time'], run.candles.feed.interval)}: {change(worst['truth'])}"
     if worst["lo95"] is None:
         return what
     side, edge = ("down", "lo95") if worst["truth"] < worst["median"] else ("up", "hi95")
@@ -185,20 +142,21 @@ def dateline(run: Run) -> str:
     return (
         f"{run.candles.feed.symbol} on {run.candles.feed.exchange}: {len(run.candles):,} {candles_of(interval)} from"
         f" {moment(run.candles.start)} to {bar_of(run.candles.end, interval)}. From the close of"
-        f" {bar_of(origins[0], interval)} on, each model forecast {len(origins):,} times, knowing only what had closed by"
-        " then. Times are UTC; a candle is named by its opening."
+        f" {bar_of(origins[0], interval)} on, each model forecast {len(origins):,} times, knowing only what had"
+        " closed by then. Times are UTC; a candle is named by its opening."
     )
 
 
 def headings(run: Run) -> dict[str, str]:
-    """The statement over each section, by its place in the page."""
-    return {
+    """The statement over each section, by its place in the page; a section without one has nothing to show."""
+    statements = {
         "scores": scores(run),
-        **({"echo": echo(run)} if any(s.model == PRICE_MODEL for s in run.summaries) else {}),
-        **({"training": training(run)} if any(f.history for walk in run.walks for f in walk.fitted) else {}),
+        "echo": echo(run),
+        "training": training(run),
         "calibration": calibration(run),
         "time": time(run),
         "errors": errors(run),
         "data": data(run),
         "colophon": "Everything to do it again",
     }
+    return {place: statement for place, statement in statements.items() if statement}

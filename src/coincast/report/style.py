@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Figure = dict[str, Any]
@@ -108,25 +108,38 @@ class Axis:
     ticks: int = 7
 
     @classmethod
-    def around(cls, values: Iterable[float], title: str, *, price: bool = False, **more: Any) -> Axis:
-        """An axis that holds `values` with a little air."""
-        finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
-        low, high = min(finite), max(finite)
-        is_log = price and low > 0 and high / low > LOG_FROM
-        if is_log:
-            air = (high / low) ** 0.04
-            return cls(low / air, high * air, f"{title}, log scale", is_log=True, **more)
+    def around(cls, values: Iterable[float], title: str, *, zero: bool = False) -> Axis:
+        """A linear axis that holds `values` with a little air."""
+        low, high = _ends_of(values)
         air = 0.06 * (high - low) or abs(high) * 0.05 or 1.0
-        return cls(low - air, high + air, title, **more)
+        return cls(low - air, high + air, title, zero=zero)
+
+    @classmethod
+    def of_prices(cls, values: Iterable[float], title: str) -> Axis:
+        """The same for what is never negative: logarithmic where it spans more than a factor of `LOG_FROM`."""
+        low, high = _ends_of(values)
+        if low <= 0 or high / low <= LOG_FROM:
+            return cls.around([low, high], title)
+        air = (high / low) ** 0.04
+        return cls(low / air, high * air, f"{title}, log scale", is_log=True)
 
     def place(self, y: float) -> float:
         """Where `y` stands in Plotly's coordinates of this axis."""
         return math.log10(y) if self.is_log else y
 
+    @property
+    def range(self) -> list[float]:
+        """Both ends in those coordinates."""
+        return [self.place(self.low), self.place(self.high)]
+
+    def range_like(self, kind: str) -> list[float]:
+        """Both ends in the coordinates of an axis of another `kind`, `log` or `linear`."""
+        return replace(self, is_log=kind == "log").range
+
     def layout(self) -> Figure:
         """Plotly's form."""
         return {
-            "range": [self.place(self.low), self.place(self.high)],
+            "range": self.range,
             "type": "log" if self.is_log else "linear",
             **(_log_ticks(self.low, self.high) if self.is_log else {"tickformat": ",~r", "nticks": self.ticks}),
             "fixedrange": True,
@@ -137,6 +150,11 @@ class Axis:
             "ticks": "",
             "automargin": True,
         }
+
+
+def _ends_of(values: Iterable[float]) -> tuple[float, float]:
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    return min(finite), max(finite)
 
 
 def _log_ticks(low: float, high: float) -> Figure:
@@ -150,7 +168,7 @@ def _log_ticks(low: float, high: float) -> Figure:
     return {"tickvals": ticks, "ticktext": [f"{tick:,.6g}" for tick in ticks]}
 
 
-def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Label] = (), room: int = 12) -> Figure:
+def scaffold(height: int, y: Axis, x: Figure | None = None, *, labels: Sequence[Label] = (), room: int = 12) -> Figure:
     """The layout every chart stands on.
 
     Args:
@@ -161,7 +179,7 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Lab
         room: px to the right of the plot, for labels.
     """
     # Charts that can be zoomed have dates below, of two lines.
-    top, bottom = 8, 26 if x and x.get("fixedrange") else 42
+    top, bottom = 8, 26 if x and x.get("fixedrange") else 38
     return {
         "height": height,
         "margin": {"l": 44, "r": room, "t": top, "b": bottom, "pad": 0},
@@ -180,7 +198,7 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Lab
             "tickcolor": colour("axis"),
             "linecolor": colour("axis"),
             "showline": True,
-            "showspikes": False,
+            "tickangle": 0,
             **(x or {}),
         },
         "yaxis": y.layout(),
@@ -189,24 +207,22 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, labels: Sequence[Lab
     }
 
 
-def note(text: str, **place: Any) -> Figure:
-    """Words on a chart, without an arrow."""
-    return {"text": text, "showarrow": False, "xanchor": "left", "yanchor": "middle", "align": "left", **place}
-
-
 def _ends(labels: Sequence[Label], y: Axis, height: int) -> list[Figure]:
     scale = height / (y.place(y.high) - y.place(y.low))
     wanted = [(y.place(label.y) - y.place(y.low)) * scale for label in labels]
     return [
-        note(
-            label.text,
-            x=1,
-            xref="paper",
-            xshift=6,
-            y=y.place(label.y),
-            yshift=put - want,
-            font={"color": colour(label.role)},
-        )
+        {
+            "text": label.text,
+            "font": {"color": colour(label.role)},
+            "showarrow": False,
+            "xref": "paper",
+            "x": 1,
+            "xshift": 6,
+            "y": y.place(label.y),
+            "yshift": put - want,
+            "xanchor": "left",
+            "yanchor": "middle",
+        }
         for label, want, put in zip(labels, wanted, spread(wanted, LABEL_GAP, height), strict=True)
     ]
 
@@ -232,7 +248,9 @@ def spread(wanted: Sequence[float], gap: float, height: float) -> list[float]:
     return out
 
 
-def line(x: Sequence[Any], y: Sequence[float], role: str, name: str, width: float = 1.5, dash: str = "solid") -> Figure:
+def line(
+    x: Sequence[Any], y: Sequence[float], role: str, name: str, *, width: float = 1.5, dash: str = "solid"
+) -> Figure:
     """A line through points."""
     return {
         "type": "scatter",
@@ -244,7 +262,9 @@ def line(x: Sequence[Any], y: Sequence[float], role: str, name: str, width: floa
     }
 
 
-def dots(x: Sequence[Any], y: Sequence[float], role: str, name: str, size: float = 6, symbol: str = "circle") -> Figure:
+def dots(
+    x: Sequence[Any], y: Sequence[float], role: str, name: str, *, size: float = 6, symbol: str = "circle"
+) -> Figure:
     """Points alone."""
     return {
         "type": "scatter",
@@ -252,7 +272,12 @@ def dots(x: Sequence[Any], y: Sequence[float], role: str, name: str, size: float
         "x": x,
         "y": y,
         "name": name,
-        "marker": {"color": colour(role), "size": size, "symbol": symbol, "line": {"color": colour(role), "width": 1.5}},
+        "marker": {
+            "color": colour(role),
+            "size": size,
+            "symbol": symbol,
+            "line": {"color": colour(role), "width": 1.5 if symbol.endswith("open") else 0},
+        },
     }
 
 
@@ -288,8 +313,13 @@ def percent(share: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """A fraction as percent; a dash for what is undefined."""
     if share is None:
         return "–"
-    text = f"{100 * share:{'+' if sign else ''}.{digits}f} %"
-    return text.replace("-", "−")
+    return f"{100 * share:{'+' if sign else ''}.{digits}f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
+
+
+def skill(share: float | None) -> str:
+    """A skill as percent with its sign and three significant digits, at most two after the point."""
+    digits = 2 if share is None or abs(share) < 0.0995 else 1 if abs(share) < 0.995 else 0
+    return percent(share, digits, sign=True)
 
 
 def change(log_return: float | None) -> str:
