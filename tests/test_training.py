@@ -89,7 +89,7 @@ def fold(bars=90, validating=20, first=3, seed=0):
     train, validation = targets.copy(), targets.copy()
     train[bars - validating - 1 :] = np.nan
     validation[: bars - validating] = np.nan
-    return Dataset(inputs, train, validation)
+    return Dataset(inputs, train, validation, np.ones(1))
 
 
 def same(a, b):
@@ -205,7 +205,7 @@ def folds(draw):
     targets[bars - draw(st.integers(1, 4)) :] = np.nan
     inputs = np.zeros((bars, 1))
     inputs[:first] = np.nan
-    return Dataset(inputs, targets, targets)
+    return Dataset(inputs, targets, targets, np.ones(1))
 
 
 @given(

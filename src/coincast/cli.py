@@ -290,8 +290,12 @@ def _walk(
     wanted = choice.recipes(cleaned.candles.feed.interval.name)
     start = _day(test_from) if test_from else _default_start(cleaned)
     workers = Processes(processes or _cores(), tuple(choice.plugins or ()))
-    with terminal.progress(wanted, cleaned.candles, start, quiet=quiet) as monitor:
-        return walk(cleaned, words, wanted, start, out, do=workers, monitor=monitor)
+    try:
+        with terminal.progress(wanted, cleaned.candles, start, quiet=quiet) as monitor:
+            return walk(cleaned, words, wanted, start, out, do=workers, monitor=monitor)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Finished blocks are kept: the same command goes on from there.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _default_start(cleaned: Cleaned) -> datetime:
@@ -361,6 +365,3 @@ def main() -> None:
     except CoincastError as error:
         typer.echo(f"error: {error.found}\n{error.why}\n{error.do}", err=True)
         sys.exit(REFUSED)
-    except KeyboardInterrupt:
-        typer.echo("\nInterrupted. What was finished is kept: the same command goes on from there.", err=True)
-        sys.exit(INTERRUPTED)

@@ -28,11 +28,14 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from .errors import DataError
 from .forecaster import History, Watch
+from .windows import Windows
 
 # Batches in one compiled call: Python sees Ctrl-C between two of them.
 BLOCK = 16
 # Windows in one call of `respond`: shorter calls are filled up, since another shape may round differently.
 AT_ONCE = 64
+# Windows below which there is nothing to train and validate on.
+LEAST = 10
 # Bars on the device are filled up to this times a power of four, so that new data seldom means a new program.
 ROOM = 4096
 
@@ -110,6 +113,7 @@ class Dataset:
         inputs: what the network reads, scaled; NaN only before the first usable bar.
         train: targets to learn from; NaN where there is none.
         validation: targets that choose the best epoch; NaN where there is none.
+        importance: how much each column of targets counts.
 
     Raises:
         DataError: an input is missing after the first usable bar.
@@ -118,6 +122,7 @@ class Dataset:
     inputs: Float[np.ndarray, "bar feature"]
     train: Float[np.ndarray, "bar target"]
     validation: Float[np.ndarray, "bar target"]
+    importance: Float[np.ndarray, " target"]
 
     def __post_init__(self) -> None:
         usable = np.isfinite(self.inputs).all(axis=1)
@@ -366,7 +371,7 @@ def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"], train
 
     there = np.isfinite(targets)
     age = there.nonzero()[0].max(initial=0) - np.arange(len(targets))
-    weight = there * 0.5 ** (age / training.half_life)[:, None]
+    weight = there * 0.5 ** (age / training.half_life)[:, None] * dataset.importance
     return _Bars(filled(np.nan_to_num(dataset.inputs)), filled(np.where(there, targets, 0.0)), filled(weight))
 
 
@@ -512,6 +517,23 @@ def _blocks(
         block = starts[:, done : done + BLOCK]
         steps = block.shape[1]
         yield done, steps, np.pad(block, ((0, 0), (0, BLOCK - steps), (0, 0)), constant_values=-1).astype(np.int32)
+
+
+def split(fold: Windows, share: float) -> tuple[Windows, Windows]:
+    """(training, validation) windows of a fold, as `Windows.hold_out` parts them.
+
+    Raises:
+        DataError: there are too few windows to part.
+        LookAheadError: the windows were never settled.
+    """
+    fold.demand_settled()
+    if len(fold) < LEAST:
+        raise DataError(
+            f"{len(fold)} windows are too few to train and validate on.",
+            "A network that is not judged on later bars than it learnt from cannot be trusted.",
+            "Pass a longer history or a later first test date.",
+        )
+    return fold.hold_out(share)
 
 
 def part(watch: Watch, number: int, parts: int) -> Watch:

@@ -7,6 +7,7 @@ side by side. Results come back in the order of the tasks and do not depend on h
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -122,8 +124,17 @@ def _start(news: SimpleQueue[Any], plugins: Sequence[Path]) -> None:
     _news.append(news)
     # The parent decides when to stop; a worker that also heard Ctrl-C would only print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for plugin in plugins:
         load_plugin(plugin)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would go on, unheard."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(work: Callable[[Task, Watch], Result], number: int, task: Task) -> Result:

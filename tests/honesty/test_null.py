@@ -4,30 +4,25 @@ The whole proof asks for two standard errors; a sample drawn daily alarms at odd
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from bench.proof.null_worlds import NULL, Study, seeds
 
+from coincast.models import MODELS
 from coincast.models.ewma_t import EwmaT
-from coincast.models.garch_t import GarchT
-from coincast.models.naive import Naive, NaiveConformal
-from coincast.recipe import Recipe
-from coincast.trials import Pooled, Trial, pool, trials
+from coincast.trials import Pooled, Trial, pool
 from coincast.worlds import Law, World, draw
 
-NULL_WORLDS = {"random walk": Law(dof=4), "garch": Law(alpha=0.08, beta=0.9)}
-CHEAP = (Naive(), NaiveConformal(), EwmaT(), GarchT())
-WORLDS = 5
-BARS, FIRST_BAR, PACE = 1000, 640, 180
+# A twentieth of the worlds of each study.
+SHARE = 20
 SURE, UNLIKELY = 4.0, 1e-4
 
 
-def walk_all(models, law: Law, seed: int) -> list[Trial]:
-    recipes = [Recipe(model, horizons=(1, 7), refit_every=PACE) for model in models]
-    seeds = np.random.SeedSequence(seed).generate_state(WORLDS)
-    return [trial for s in seeds for trial in trials(recipes, draw(law, BARS, int(s)), FIRST_BAR)]
+def sampled(study: Study, seed: int) -> list[Trial]:
+    return [trial for world in seeds(seed, study.worlds // SHARE) for trial in study.trials(world)]
 
 
 def suspicions(pooled: list[Pooled]) -> list[str]:
@@ -42,14 +37,14 @@ def suspicions(pooled: list[Pooled]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def null_trials(seed) -> dict[str, list[Trial]]:
-    return {name: walk_all(CHEAP, law, seed) for name, law in NULL_WORLDS.items()}
+    return {name: sampled(study, seed) for name, study in NULL.items()}
 
 
 @pytest.mark.proof
 def test_nobody_beats_the_law_and_nobody_knows_the_mean(null_trials, seed):
-    everywhere = [trial for some in null_trials.values() for trial in some]
-    assert not suspicions(pool(everywhere)), f"COINCAST_SEED={seed}"
-    assert {p.worlds for p in pool(everywhere)} == {2 * WORLDS}
+    everywhere = pool(trial for some in null_trials.values() for trial in some)
+    assert not suspicions(everywhere), f"COINCAST_SEED={seed}"
+    assert {p.model for p in everywhere} == set(MODELS)
 
 
 @pytest.mark.proof
@@ -91,7 +86,7 @@ class KnowsTheSpread(EwmaT):
 
 @pytest.fixture(scope="module")
 def caught(seed) -> str:
-    return "\n".join(suspicions(pool(walk_all((Peeks(), KnowsTheSpread()), Law(dof=4), seed))))
+    return "\n".join(suspicions(pool(sampled(replace(NULL["random walk"], models=(Peeks(), KnowsTheSpread())), seed))))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles
-from ..training import AT_ONCE, Dataset, Training, from_arrays, part, respond, student_t_nll, to_arrays, train
+from ..training import AT_ONCE, Dataset, Training, from_arrays, part, respond, split, student_t_nll, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, dropout
 
@@ -108,6 +109,7 @@ class LstmT:
         dropout: share of the units left out, the same ones along a chunk.
         location: what the head's location is multiplied by; less than 1 makes it learn slowly.
         shrinkage: what remains of the learnt location in a forecast: means are learnt from far more noise than scales.
+        inflation: what scales are multiplied by in a forecast: weights know their own past better than what comes.
         scored, batch, epochs, half_life, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau,
             factor: as in `coincast.training.Training`.
     """
@@ -123,6 +125,7 @@ class LstmT:
     dropout: float = 0.3
     location: float = 0.3
     shrinkage: float = 0.5
+    inflation: float = 1.03
     scored: int = 256
     batch: int = 4
     epochs: int = 50
@@ -133,7 +136,7 @@ class LstmT:
     clip: float = 1.0
     average: float = 0.99
     patience: int = 20
-    tolerance: float = 0.005
+    tolerance: float = 0.01
     plateau: int = 10
     factor: float = 0.5
 
@@ -175,13 +178,15 @@ class LstmT:
         return [self._fit_one(fold, seeds, part(watch, number, len(folds))) for number, fold in enumerate(folds)]
 
     def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
-        training, validation = fold.hold_out(min(self.validation / len(fold), 1 / 3))
+        training, validation = split(fold, min(self.validation / max(len(fold), 1), 1 / 3))
         scaler = Scaler.standard(training)
         targets = self._in_volatility(training)
         dataset = Dataset(
             inputs=scaler(fold.rows)[:, :-1],
             train=np.pad(targets, ((0, len(fold.rows) - len(targets)), (0, 0)), constant_values=np.nan),
             validation=self._in_volatility(validation),
+            # Overlapping returns over h bars hold 1 / h of the information.
+            importance=1 / np.array(fold.horizons),
         )
         settings = self._training(len(fold.horizons), len(training))
         network, history = train(settings, dataset, seeds, watch)
@@ -198,8 +203,8 @@ class LstmT:
         standardised = []
         for batch in windows.batches(AT_ONCE):
             answer = respond(network, scaler(batch.x)[..., :-1]).astype(float)
-            location, log_scale, dof = (answer[..., i] for i in range(3))
-            values = self.shrinkage * location[..., None] + np.exp(log_scale)[..., None] * quantiles(dof)
+            location, scale = self.shrinkage * answer[..., 0], self.inflation * np.exp(answer[..., 1])
+            values = location[..., None] + scale[..., None] * quantiles(answer[..., 2], LEVELS)
             standardised.append(values.mean(axis=0))
         return np.concatenate(standardised) * _expected(volatility, windows.horizons)[:, :, None]
 

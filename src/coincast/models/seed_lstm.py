@@ -16,9 +16,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..errors import DataError
 from ..forecast import LEVELS, K
 from ..forecaster import Fit, State, Watch
-from ..training import Dataset, Training, from_arrays, part, respond, squared_error, to_arrays, train
+from ..training import Dataset, Training, from_arrays, part, respond, split, squared_error, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, Dense, dropout
 
@@ -104,15 +105,14 @@ class SeedLstm:
         return [self._fit_one(fold, seeds[:1], part(watch, number, len(folds))) for number, fold in enumerate(folds)]
 
     def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
-        training, validation = fold.hold_out(self.validation)
+        training, validation = split(fold, self.validation)
         scaler = Scaler.min_max(training)
         following = next_bar(scaler(fold.rows), fold)
-        dataset = Dataset(scaler(fold.rows), _only(following, training), _only(following, validation))
+        dataset = Dataset(scaler(fold.rows), _only(following, training), _only(following, validation), np.ones(1))
         network, history = train(self.training, dataset, seeds, watch)
         state = {**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}
-        errors = validation.y - self._point(state, validation)
-        spread = np.nanquantile(errors, LEVELS, axis=0, method="hazen").T
-        return Fit({**state, "errors": spread - spread[:, [K // 2]]}, history)
+        errors = _spread(validation.y - self._point(state, validation))
+        return Fit({**state, "errors": errors}, history)
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """The point forecast's log-return plus the validation errors of its horizon."""
@@ -130,6 +130,18 @@ class SeedLstm:
         ahead = scaler.inverse(np.concatenate(path, axis=1)[:, np.array(windows.horizons) - 1, None])[..., 0]
         # A price cannot be negative, though an extrapolated one may be.
         return np.log(np.maximum(ahead / windows.price[:, None], 0.01))
+
+
+def _spread(residuals: Float[np.ndarray, "window horizon"]) -> Float[np.ndarray, "horizon K"]:
+    """The residuals' quantiles at each horizon, less their median."""
+    if not np.isfinite(residuals).any(axis=0).all():
+        raise DataError(
+            f"{len(residuals)} validation windows are too few: at some horizon none has an outcome yet.",
+            "The network's errors there, and so its distribution, would be unknown.",
+            "Pass a longer history or shorten the horizon.",
+        )
+    quantiles = np.nanquantile(residuals, LEVELS, axis=0, method="hazen").T
+    return quantiles - quantiles[:, [K // 2]]
 
 
 def next_bar(values: Float[np.ndarray, "bar feature"], fold: Windows) -> Float[np.ndarray, "bar feature"]:

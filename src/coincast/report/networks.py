@@ -88,7 +88,7 @@ def _in_words(found: Sequence[History]) -> str:
     train = np.median(np.concatenate([_at_best(h, h.train) for h in found]))
     return (
         f"{_count(found)}. Best epoch {_range(best)}; training went on to epoch {_range(epochs)}, early stopping ended"
-        f" {int(stopped.sum())} of {len(stopped)}. The learning rate fell {_range(decays)} times. Validation loss"
+        f" {int(stopped.sum())} of {len(stopped)}. Falls of the learning rate: {_range(decays)}. Validation loss"
         f" {first:.3g} after the first epoch, {kept:.3g} at the weights kept, where the training loss was {train:.3g}."
     )
 
@@ -108,4 +108,4 @@ def _decays(history: History) -> np.ndarray:
 
 def _range(values: np.ndarray) -> str:
     low, middle, high = (int(v) for v in np.quantile(values, [0, 0.5, 1], method="nearest"))
-    return str(low) if low == high else f"{middle} (from {low} to {high})"
+    return str(low) if low == high else f"{middle} in the median ({low} to {high})"

@@ -14,12 +14,13 @@ from ..runs import Run
 from ..verdict import PRICE_MODEL
 from .prices import BANDS
 from .ranking import judged
-from .resample import extremes, runs
+from .resample import extremes
 from .style import MOST_MARKS, Axis, Chart, Figure, Label, area, dots, line, price, scaffold
 from .words import span, stamps, unit
 
 ENDS = tuple(f"{end}{band}" for band in BANDS for end in ("lo", "hi"))
-ZOOM = 36
+# Forecasts in the chart of bands, and in the price LSTM's from close by.
+STRETCH, ZOOM = 500, 36
 
 
 class _Line(NamedTuple):
@@ -39,44 +40,34 @@ _PREDICTED = _Line("predicted", PRICE_MODEL, "purple", "purple-text", "solid")
 
 def bands(run: Run) -> Chart | None:
     """What the price did against the room it was given, one step ahead; None for a model without bands."""
-    name, horizon = run.outlook.model, run.outlook.horizons[0]
-    changes = judged(run, name, horizon).drop_nulls("pit").with_columns(pl.col("truth", *ENDS).exp() * 100 - 100)
-    if changes.is_empty():
+    name, interval = run.outlook.model, run.candles.feed.interval
+    whole = judged(run, name, run.outlook.horizons[0]).drop_nulls("pit")
+    if whole.is_empty():
         return None
-    x = np.array(_x(changes, run.candles.feed))
-    truth = changes["truth"].to_numpy()
-    outside = np.flatnonzero(~changes["hit95"].to_numpy())
+    shown = whole.slice(_liveliest(whole["truth"].to_numpy(), STRETCH), STRETCH)
+    changes = shown.with_columns(pl.col("truth", *ENDS).exp() * 100 - 100)
+    outside = changes.filter(~pl.col("hit95"))
     caption = (
-        f"Changes over {span(horizon, run.candles.feed.interval)} as dots on {name}’s bands of 50, 80 and 95 %; the"
-        f" {len(outside):,} red dots of {len(x):,} fell outside."
+        f"Changes over {span(run.outlook.horizons[0], interval)} as dots on {name}’s bands of 50, 80 and 95 %;"
+        f" {outside.height:,} of {shown.height:,} fell outside, in red."
     )
-    edges = runs(len(x), MOST_MARKS // 2)
-    if len(edges) <= len(x):
+    if whole.height > shown.height:
+        missed = whole.height - whole["hit95"].sum()
         caption += (
-            f" Bands are means over some {len(x) // (len(edges) - 1)} forecasts; of the dots the extremes are drawn."
+            f" These are the liveliest {shown.height:,} forecasts; of all {whole.height:,}, {missed:,} fell outside."
         )
     width = (changes["hi95"] - changes["lo95"]).to_numpy()
-    alternative = (
-        f"The 95 % band was between {width.min():.3g} and {width.max():.3g} percentage points wide;"
-        f" {len(outside):,} of {len(x):,} changes fell outside."
+    alternative = f"The 95 % band was between {width.min():.3g} and {width.max():.3g} percentage points wide."
+    axis = Axis.around(
+        [v for end in ("truth", "lo95", "hi95") for v in changes[end]], "% change of the price", zero=True
     )
-    means = {end: np.add.reduceat(changes[end].to_numpy(), edges[:-1]) / np.diff(edges) for end in ENDS}
-    axis = Axis.around([*truth, *means["lo95"], *means["hi95"]], "% change of the price", zero=True)
-    data = [*_bands(x[(edges[:-1] + edges[1:]) // 2], means), *_dots(x, truth, outside)]
-    return Chart("bands", data, scaffold(300, axis, {"range": [x[0], x[-1]]}), caption, alternative)
-
-
-def _bands(x: np.ndarray, means: dict[str, np.ndarray]) -> list[Figure]:
-    return [area(x.tolist(), means[f"lo{band}"].tolist(), means[f"hi{band}"].tolist(), f"fan-{band}") for band in BANDS]
-
-
-def _dots(x: np.ndarray, truth: np.ndarray, outside: np.ndarray) -> list[Figure]:
-    kept = extremes(truth, MOST_MARKS)
-    farthest = np.sort(outside[np.argsort(-np.abs(truth[outside]))][:MOST_MARKS])
-    return [
-        dots(x[kept].tolist(), truth[kept].tolist(), "candle", "change, %", size=2.5),
-        dots(x[farthest].tolist(), truth[farthest].tolist(), "vermilion", "outside 95 %"),
+    x = _x(changes, run.candles.feed)
+    data = [
+        *(area(x, changes[f"lo{band}"].to_list(), changes[f"hi{band}"].to_list(), f"fan-{band}") for band in BANDS),
+        dots(x, changes["truth"].to_list(), "candle", "change, %", size=2.5),
+        dots(_x(outside, run.candles.feed), outside["truth"].to_list(), "vermilion", "outside 95 %"),
     ]
+    return Chart("bands", data, scaffold(300, axis, {"range": [x[0], x[-1]]}), caption, alternative)
 
 
 def _x(rows: pl.DataFrame, feed: Feed) -> list[str]:
@@ -106,7 +97,7 @@ def _close_by(run: Run, rows: pl.DataFrame) -> Chart:
         " price has turned, as “no change” does by design."
     )
     off = {name: (near["actual"] - near[name]).to_numpy() for name in ("predicted", "price")}
-    error = {name: price(float(np.sqrt(np.mean(values**2)))) for name, values in off.items()}
+    error = {name: price(float(np.sqrt(np.mean(values**2))), 4) for name, values in off.items()}
     alternative = (
         f"In these {near.height} forecasts the RMSE of {PRICE_MODEL} is {error['predicted']}, of no change"
         f" {error['price']} {run.candles.feed.quote}."

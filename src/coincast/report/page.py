@@ -15,7 +15,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 from ..runs import Run
-from . import calibration, networks, outcomes, prices, ranking, scoreboard, skill, statements
+from . import calibration, details, networks, outcomes, prices, ranking, scoreboard, skill, statements
 from .style import Chart
 from .words import span
 
@@ -45,7 +45,8 @@ def render(run: Run) -> str:
         headings=statements.headings(run),
         charts=charts,
         convergence=networks.convergence(run),
-        scoreboard=scoreboard,
+        score_tables=scoreboard.score_tables(run),
+        details=details,
         ahead=span(run.outlook.horizons[0], run.candles.feed.interval),
         recipes=recipes(run),
         again=again(run),

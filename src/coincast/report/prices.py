@@ -116,7 +116,10 @@ def _history_caption(run: Run, drawn: Bars) -> str:
     if drawn.joined:
         caption = f"{len(run.candles):,} candles, drawn as {drawn.frame.height:,} of {in_words(drawn.length)} each."
     marked = touched(run, drawn).height
-    return f"{caption} A ring marks a mended or missing candle ({marked:,})." if marked else caption
+    if not marked:
+        return caption
+    within = "in which one was" if drawn.joined else "that was"
+    return f"{caption} A ring marks a candle {within} missing or mended ({marked:,})."
 
 
 def candlesticks(run: Run, drawn: Bars) -> Figure:

@@ -101,8 +101,3 @@ def extremes(y: Float[np.ndarray, " point"], most: int) -> Int[np.ndarray, " kep
     for start, end in itertools.pairwise(edges):
         kept |= {start + int(np.argmin(y[start:end])), start + int(np.argmax(y[start:end]))}
     return np.array(sorted(kept))
-
-
-def runs(n: int, most: int) -> Int[np.ndarray, " edge"]:
-    """Edges that cut `n` neighbours into at most `most` runs of nearly equal length."""
-    return np.linspace(0, n, min(n, most) + 1).astype(int)

@@ -327,14 +327,12 @@ def change(log_return: float | None) -> str:
     return percent(None if log_return is None else math.expm1(log_return), sign=True)
 
 
-def price(value: float | None) -> str:
-    """A price or an error in quote currency: four significant digits, thousands apart."""
+def price(value: float | None, digits: int = 5) -> str:
+    """A price, or an error in quote currency, to so many significant digits, thousands apart."""
     if value is None:
         return "–"
-    if value and abs(value) < 1000:
-        return f"{value:.4g}"
-    unit = 10 ** max(math.floor(math.log10(abs(value))) - 3, 0) if value else 1
-    return f"{round(value / unit) * unit:,.0f}"
+    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{round(value, places):,.{max(places, 0)}f}"
 
 
 def p_value(p: float | None) -> str:

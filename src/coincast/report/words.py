@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -30,16 +30,16 @@ def candles_of(interval: Interval) -> str:
     return f"{adverb} candles" if adverb else f"candles of {interval.name}"
 
 
-def moment(time: datetime) -> str:
-    """The day, and the hour unless it is midnight: `14 January 2021`, `14 January 2021 07:00`."""
+def moment(time: datetime, interval: Interval) -> str:
+    """`14 January 2021`, with the time of day for bars shorter than a day: `14 January 2021 07:00`."""
     day = f"{time.day} {time:%B %Y}"
-    return day if (time.hour, time.minute) == (0, 0) else f"{day} {time:%H:%M}"
+    return day if interval.delta >= timedelta(days=1) else f"{day} {time:%H:%M}"
 
 
 def bar_of(known_at: np.datetime64 | datetime, interval: Interval) -> str:
     """The bar that became known then: `13 January 2021` for the day that ended at midnight of the 14th."""
     end = from_numpy(known_at) if isinstance(known_at, np.datetime64) else known_at
-    return moment(end - interval.delta)
+    return moment(end - interval.delta, interval)
 
 
 def stamps(known_at: Times, interval: Interval) -> list[str]:

@@ -1,0 +1,169 @@
+"""Null worlds and signal worlds, whole: 200 markets in which there is nothing to find, 50 in which there is.
+
+In a null world no model's CRPS may lie below the law's, nor the share of its claims to know the mean or the direction
+(or to be better than the law) above 5 %, each by more than two standard errors. What is planted in a signal world is
+found, at its size. The results are written to `null_worlds.json` beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from bench.proof.autoregression import Autoregression
+
+from coincast.backtest import silent
+from coincast.forecaster import Forecaster, Watch
+from coincast.models.ewma_t import EwmaT
+from coincast.models.garch_t import GarchT
+from coincast.models.lstm_t import LstmT
+from coincast.models.naive import Naive, NaiveConformal
+from coincast.models.seed_lstm import SeedLstm
+from coincast.recipe import Recipe
+from coincast.trials import Pooled, Trial, pool, trials
+from coincast.workers import Processes
+from coincast.worlds import Law, draw
+
+RESULTS = Path(__file__).with_suffix(".json")
+PROCESSES = 2
+
+BASELINES = (Naive(), NaiveConformal(), EwmaT(), GarchT())
+# Few epochs, so that many worlds can be tried: what leaks in a network leaks in its first ones.
+NETWORKS = (SeedLstm(epochs=5), LstmT(epochs=30, scored=64))
+
+
+@dataclass(frozen=True)
+class Study:
+    """Models walked through many worlds of one law."""
+
+    law: Law
+    models: tuple[Forecaster, ...]
+    worlds: int
+    horizons: tuple[int, ...] = (1, 7)
+    bars: int = 1000
+    first_bar: int = 640
+    refit_every: int = 180
+
+    def trials(self, seed: int) -> list[Trial]:
+        """One world."""
+        recipes = [Recipe(m, horizons=self.horizons, refit_every=self.refit_every, seeds=(0, 1)) for m in self.models]
+        return trials(recipes, draw(self.law, self.bars, seed), self.first_bar)
+
+    def document(self) -> dict[str, object]:
+        """What makes this study, as JSON would hold it."""
+        return {**asdict(self), "models": [{"name": model.name, **asdict(model)} for model in self.models]}
+
+
+WALK, GARCH = Law(dof=4), Law(alpha=0.08, beta=0.9)
+AUTOREGRESSIVE, SEASONAL = Law(autocorrelation=0.1), Law(swing=0.7, period=200)
+NULL = {
+    "random walk": Study(WALK, BASELINES, worlds=100),
+    "garch": Study(GARCH, BASELINES, worlds=100),
+    "random walk, networks": Study(WALK, NETWORKS, worlds=60),
+    "garch, networks": Study(GARCH, NETWORKS, worlds=60),
+}
+SIGNAL = {
+    "autocorrelation": Study(
+        AUTOREGRESSIVE, (NaiveConformal(), Autoregression()), 50, (1,), bars=2000, first_bar=800, refit_every=400
+    ),
+    "season of volatility": Study(SEASONAL, BASELINES[1:], 20, (1,)),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold."""
+
+    what: str
+    found: float
+    limit: float
+    holds: bool
+
+
+def null_checks(name: str, pooled: Iterable[Pooled]) -> Iterator[Check]:
+    for p in pooled:
+        where = f"{name}: {p.model} at {p.horizon}"
+        yield Check(f"{where}: CRPS less the law's, in standard errors", p.z, -2.0, p.z >= -2)
+        for what, claims in {"the mean": p.mean, "the direction": p.direction, "better than the law": p.better}.items():
+            yield Check(f"{where}: claims of {what}", claims.claimed, claims.limit, claims.claimed <= claims.limit)
+
+
+def signal_checks(found: dict[str, list[Pooled]]) -> Iterator[Check]:
+    """What is planted is found, and found as large as it is."""
+    garch, flat = (_one(found["garch"], name) for name in ("garch-t", "naive-conformal"))
+    yield Check("garch: garch-t's CRPS above the law's, share", garch.gap, 0.005, garch.gap < 0.005)
+    yield Check("garch: naive-conformal's, where garch-t's is", flat.gap, 3 * garch.gap, flat.gap > 3 * garch.gap)
+    study = SIGNAL["autocorrelation"]
+    known = _one(found["autocorrelation"], "autoregression")
+    size = study.law.autocorrelation**2
+    # The spread of an R2 of rho^2 over n returns is 2 rho / sqrt(n).
+    reach = 4 * study.law.autocorrelation / np.sqrt(study.worlds * (study.bars - study.first_bar))
+    yield Check("autocorrelation: R2 less rho^2, absolute", known.r2 - size, reach, abs(known.r2 - size) <= reach)
+    power = known.mean.claimed / known.mean.worlds
+    yield Check("autocorrelation: worlds in which the mean is claimed, share", power, 0.8, power >= 0.8)
+    flat = _one(found["season of volatility"], "naive-conformal")
+    for name in ("ewma-t", "garch-t"):
+        gap = _one(found["season of volatility"], name).gap
+        yield Check(
+            f"season of volatility: {name}'s CRPS above the law's, share", gap, flat.gap / 2, gap < flat.gap / 2
+        )
+
+
+def _one(pooled: Iterable[Pooled], model: str) -> Pooled:
+    return next(p for p in pooled if p.model == model and p.horizon == 1)
+
+
+def one_world(task: tuple[str, int], _: Watch) -> list[Trial]:
+    name, seed = task
+    return (NULL | SIGNAL)[name].trials(seed)
+
+
+def run(seed: int) -> dict[str, list[Pooled]]:
+    """Every study, pooled over its worlds."""
+    studies = NULL | SIGNAL
+    tasks = [(name, world) for name, study in studies.items() for world in seeds(seed, study.worlds)]
+    # Networks first: they take longest.
+    tasks.sort(key=lambda task: "networks" not in task[0])
+    found: dict[str, list[Trial]] = {name: [] for name in studies}
+    for done, (number, some) in enumerate(Processes(PROCESSES)(one_world, tasks, silent), 1):
+        found[tasks[number][0]] += some
+        print(f"\r{done} of {len(tasks)} worlds", end="", flush=True)
+    print()
+    return {name: pool(some) for name, some in found.items()}
+
+
+def seeds(seed: int, worlds: int) -> list[int]:
+    """A seed for each world."""
+    return [int(world) for world in np.random.SeedSequence(seed).generate_state(worlds)]
+
+
+def commit() -> str:
+    """The code's commit, with a mark if the working tree differs from it."""
+    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--abbrev=40", "--dirty"]
+    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main() -> int:
+    """Run all, print what was checked, write the results; 1 if something does not hold."""
+    seed, start = int(os.environ.get("COINCAST_SEED", "1")), time.monotonic()
+    found = run(seed)
+    checks = [check for name in NULL for check in null_checks(name, found[name])] + list(signal_checks(found))
+    for check in checks:
+        print(f"{'holds' if check.holds else 'FAILS':6} {check.found:9.4f} {check.limit:9.4f}  {check.what}")
+    document = {
+        "commit": commit(),
+        "seed": seed,
+        "seconds": round(time.monotonic() - start),
+        "holds": all(check.holds for check in checks),
+        "checks": [asdict(check) for check in checks],
+        "pooled": {name: [asdict(p) | {"z": p.z} for p in pooled] for name, pooled in found.items()},
+        "studies": {name: study.document() for name, study in (NULL | SIGNAL).items()},
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    return 0 if document["holds"] else 1

@@ -1,0 +1,114 @@
+"""A module imports only from floors below its own: inside functions too, and for types alone too."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import coincast
+
+# From the ground up. Modules on one line do not know each other.
+FLOORS = """
+    errors threads student_t
+    feed output
+    candles
+    rows
+    tables clean
+    files
+    sample
+    features
+    windows forecast
+    coverage
+    direction
+    scores
+    forecaster diagnosis verdict
+    training
+    models.layers
+    models.naive models.ewma_t models.garch_t models.seed_lstm models.lstm_t
+    models
+    recipe
+    fitted workers
+    backtest
+    runs
+    report.words report.style
+    report.resample report.ranking
+    report.networks report.prices report.scoreboard report.details
+    report.calibration report.outcomes report.statements
+    report.skill
+    report.page
+    report
+    terminal
+    cli
+    worlds
+    trials testing
+    coincast
+"""
+FLOOR = {name: number for number, line in enumerate(FLOORS.strip().splitlines()) for name in line.split()}
+ROOT = Path(coincast.__file__).parent
+
+
+def named(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "coincast"
+
+
+MODULES = {named(file): file for file in ROOT.rglob("*.py")}
+
+
+def imported(name: str, file: Path) -> Iterator[str]:
+    """The modules of this package that a module imports, wherever in it the import stands."""
+    package = [] if name == "coincast" else name.split(".")
+    if file.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (_inside(alias.name) for alias in node.names if alias.name.split(".")[0] == "coincast")
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *(node.module or "").split(".")]).strip(".")
+            if not node.level:
+                if base.split(".")[0] != "coincast":
+                    continue
+                base = _inside(base)
+            for alias in node.names:
+                whole = f"{base}.{alias.name}".removeprefix("coincast.").strip(".")
+                yield whole if whole in MODULES else base or "coincast"
+
+
+def _inside(name: str) -> str:
+    return name.removeprefix("coincast.")
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_only_from_lower_floors(name):
+    assert name in FLOOR, f"{name} has no floor: give it one in FLOORS, and in docs/how-it-works.md"
+    for other in imported(name, MODULES[name]):
+        assert FLOOR[other] < FLOOR[name], f"{name} imports {other}, which does not stand below it"
+
+
+def test_every_floor_is_a_module():
+    assert set(FLOOR) == set(MODULES)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "expected"),
+    [
+        ("models.naive", "from ..forecast import K", "forecast"),
+        ("models.naive", "from .layers import LSTM", "models.layers"),
+        ("models.naive", "from . import register", "models"),
+        ("models.naive", "def f():\n    from .. import verdict", "verdict"),
+        ("models.naive", "import coincast.recipe", "recipe"),
+        ("recipe", "from coincast.models import naive", "models.naive"),
+        ("recipe", "from coincast import windows, Feed", "windows coincast"),
+        ("recipe", "if TYPE_CHECKING:\n    from .models import model_named", "models"),
+        ("models", "from ..errors import RecipeError", "errors"),
+        ("coincast", "from .feed import Feed", "feed"),
+        ("recipe", "import numpy\nfrom collections.abc import Sequence", ""),
+    ],
+)
+def test_every_form_of_import_is_seen(name, line, expected, tmp_path):
+    package = name in ("models", "coincast")
+    file = tmp_path / ("__init__.py" if package else "module.py")
+    file.write_text(line)
+    assert list(imported(name, file)) == expected.split()
