@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from made import DAILY, candles_of, forecast_of, walk
 from scipy.stats import t as student_t
 
 from coincast.backtest import Walk
@@ -16,6 +15,7 @@ from coincast.forecast import LEVELS
 from coincast.forecaster import History
 from coincast.recipe import recipe_of
 from coincast.runs import Run
+from made import DAILY, candles_of, forecast_of, walk
 
 # How much too wide each model's bands are; the truths are drawn from Student's t with four degrees of freedom.
 WIDTHS = {"naive": 0.0, "naive-conformal": 0.7, "ewma-t": 1.5, "garch-t": 1.3, "seed-lstm": 0.6, "lstm-t": 1.0}

@@ -19,9 +19,14 @@ from coincast.models.seed_lstm import Network
 BARS, BATCH, INPUTS, UNITS = 60, 5, 3, 7
 
 
+def built(form, *sizes):
+    """A new layer or network."""
+    return jax.jit(lambda key: form(*sizes, key))(jax.random.key(0))
+
+
 @pytest.fixture
 def layer():
-    return LSTM(INPUTS, UNITS, jax.random.key(0))
+    return built(LSTM, INPUTS, UNITS)
 
 
 @pytest.fixture
@@ -130,7 +135,7 @@ def test_layer_has_the_outputs_and_gradients_of_keras(layer, x):
 
 
 def test_seed_network_has_the_outputs_and_gradients_of_keras():
-    network = Network(jax.random.key(3))
+    network = built(Network)
     peer = keras.Sequential(
         [
             keras.Input((60, 1)),
@@ -159,7 +164,7 @@ def test_seed_network_has_the_outputs_and_gradients_of_keras():
 
 
 def test_layer_starts_as_keras_starts():
-    layer = LSTM(INPUTS, 50, jax.random.key(0))
+    layer = built(LSTM, INPUTS, 50)
     limit = np.sqrt(6 / (INPUTS + 200))
     assert np.abs(layer.kernel).max() <= limit
     assert np.std(layer.kernel) == pytest.approx(limit / np.sqrt(3), rel=0.05)
@@ -199,7 +204,7 @@ def test_layer_has_the_outputs_of_onnxruntime(layer, x):
 
 
 def test_dense_has_the_outputs_of_keras():
-    dense = Dense(4, 2, jax.random.key(0))
+    dense = built(Dense, 4, 2)
     peer = keras.layers.Dense(2)
     peer.build((None, 4))
     peer.set_weights([dense.kernel, dense.bias])

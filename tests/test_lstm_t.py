@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import jax
 import numpy as np
@@ -93,21 +94,32 @@ def test_the_last_feature_is_the_volatility():
 # --- the network ---
 
 
+@partial(jax.jit, static_argnames=("build", "scored"))
+def heard(build, x, scored, key=None):
+    """What a new network says."""
+    return build(jax.random.key(0))(x, scored, key)
+
+
 def test_network_starts_at_the_volatility():
-    network = Build(inputs=3, units=8, horizons=2, dropout=0.3, location=0.3)(jax.random.key(0))
     x = np.random.default_rng(0).normal(size=(64, 50, 3)).astype(np.float32)
-    location, log_scale, dof = np.moveaxis(np.asarray(network(x, 1, None)[0]), -1, 0)
+    build = Build(inputs=3, units=8, horizons=2, dropout=0.3, location=0.3)
+    location, log_scale, dof = np.moveaxis(np.asarray(heard(build, x, 1)[0]), -1, 0)
     assert np.abs(location).max() < 0.02
     assert np.abs(log_scale).max() < 0.05
     np.testing.assert_allclose(dof, 2.1 + np.log1p(np.e), atol=0.05)
 
 
 def test_dropout_leaves_out_the_same_units_along_a_chunk():
-    network = Build(inputs=3, units=8, horizons=1, dropout=0.5, location=0.3)(jax.random.key(0))
-    x = np.zeros((64, 1, 3), dtype=np.float32)
-    noisy = np.asarray(network(x, 30, jax.random.key(1)))
-    # With nothing coming in the hidden state rests, and so does what is heard of it.
-    np.testing.assert_allclose(noisy[-1], noisy[-2], atol=1e-4)
+    build = Build(inputs=3, units=8, horizons=1, dropout=0.5, location=0.3)
+    x = np.ones((128, 1, 3), dtype=np.float32)
+    noisy, calm = (np.asarray(heard(build, x, 30, key)) for key in (jax.random.key(1), None))
+    # Under a constant input the hidden state comes to rest; what is heard of it would flicker with a mask a bar.
+    assert np.abs(noisy - noisy[-1]).max() < 0.05 * np.abs(noisy - calm).max()
+
+
+@jax.jit
+def answer(network, x):
+    return network(x, 1, None)
 
 
 def test_forecast_is_the_average_of_the_seeds_quantiles(windows, fit):
@@ -120,7 +132,7 @@ def test_forecast_is_the_average_of_the_seeds_quantiles(windows, fit):
         expected = []
         for member in range(2):
             network = jax.tree.map(lambda array, member=member: array[member], networks)
-            location, log_scale, dof = np.moveaxis(np.asarray(network(x, 1, None)[0, 0], dtype=float), -1, 0)
+            location, log_scale, dof = np.moveaxis(np.asarray(answer(network, x)[0, 0], dtype=float), -1, 0)
             z = stats.t.ppf(LEVELS, dof[:, None])
             expected.append(QUICK.shrinkage * location[:, None] + QUICK.inflation * np.exp(log_scale)[:, None] * z)
         volatility = windows.rows[last, -1] * np.sqrt(HORIZONS)

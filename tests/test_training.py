@@ -107,7 +107,7 @@ def one(networks, member):
 
 def slow_train(training, dataset, seed):
     """One member, batch by batch, with Adam (Kingma and Ba, algorithm 1) and AdamW's decay written out in NumPy."""
-    network = training.build(jax.random.split(jax.random.key(seed))[0])
+    network = jax.jit(training.build)(jax.random.split(jax.random.key(seed))[0])
     weights, form = jax.tree.flatten(network)
     weights = [np.asarray(w, dtype=float) for w in weights]
     m, v, t = [0 * w for w in weights], [0 * w for w in weights], 0
@@ -320,7 +320,7 @@ def test_kept_weights_are_those_of_the_best_epoch():
     dataset = fold()
     training = replace(DENSE, epochs=12, patience=12, rate=0.1)
     networks, history = train(training, dataset, [0, 1], unwatched)
-    bars = engine._on_device(dataset, dataset.validation, DENSE)
+    bars = engine._on_device(dataset, dataset.validation, replace(DENSE, half_life=np.inf))
     again = engine._examine(networks, bars, engine._exam(dataset, training), training.program)
     assert np.array_equal(again, history.validation[[0, 1], history.best_epoch])
 
@@ -367,23 +367,28 @@ def test_what_the_warm_up_holds_does_not_matter():
 @settings(deadline=None, max_examples=10)
 def test_an_answer_does_not_depend_on_what_stands_beside_it(order):
     prepare()
-    networks = jax.vmap(Tiny)(jax.random.split(jax.random.key(0), 3))
+    networks = jax.jit(jax.vmap(Tiny))(jax.random.split(jax.random.key(0), 3))
     x = np.random.default_rng(0).normal(size=(70, 6, 2))
     together = respond(networks, x)
     assert np.array_equal(respond(networks, x[order]), together[:, order])
     assert np.array_equal(respond(networks, x[order[0]][None]), together[:, [order[0]]])
 
 
+@jax.jit
+def answer(network, chunk):
+    return network(chunk, 1, None)
+
+
 def test_answers_are_the_networks_own():
-    networks = jax.vmap(Tiny)(jax.random.split(jax.random.key(0), 3))
+    networks = jax.jit(jax.vmap(Tiny))(jax.random.split(jax.random.key(0), 3))
     x = np.random.default_rng(0).normal(size=(5, 6, 2))
     for member in range(3):
-        expected = one(networks, member)(jnp.array(x.swapaxes(0, 1), dtype=jnp.float32), 1, None)[0]
+        expected = answer(one(networks, member), x.swapaxes(0, 1).astype(np.float32))[0]
         np.testing.assert_allclose(respond(networks, x)[member], expected, atol=1e-6)
 
 
 def test_networks_survive_being_taken_apart():
-    networks = jax.vmap(Tiny)(jax.random.split(jax.random.key(0), 3))
+    networks = jax.jit(jax.vmap(Tiny))(jax.random.split(jax.random.key(0), 3))
     arrays = to_arrays(networks)
     assert list(arrays) == ["lstm.kernel", "lstm.recurrent", "lstm.bias", "head.kernel", "head.bias"]
     assert same(from_arrays(Tiny, arrays), networks)

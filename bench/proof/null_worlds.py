@@ -65,8 +65,8 @@ AUTOREGRESSIVE, SEASONAL = Law(autocorrelation=0.1), Law(swing=0.7, period=200)
 NULL = {
     "random walk": Study(WALK, BASELINES, worlds=100),
     "garch": Study(GARCH, BASELINES, worlds=100),
-    "random walk, networks": Study(WALK, NETWORKS, worlds=60),
-    "garch, networks": Study(GARCH, NETWORKS, worlds=60),
+    "random walk, networks": Study(WALK, NETWORKS, worlds=40),
+    "garch, networks": Study(GARCH, NETWORKS, worlds=40),
 }
 SIGNAL = {
     "autocorrelation": Study(

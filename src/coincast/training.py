@@ -28,6 +28,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from .errors import DataError
 from .forecaster import History, Watch
+from .threads import single_threaded
 from .windows import Windows
 
 # Batches in one compiled call: Python sees Ctrl-C between two of them.
@@ -585,10 +586,11 @@ def _name(path: tuple[Any, ...]) -> str:
 
 @cache
 def prepare() -> None:
-    """Keep compiled programs between runs, in `$COINCAST_CACHE` or in the user's cache folder.
+    """Settle XLA's threads, and keep compiled programs between runs in `$COINCAST_CACHE` or the user's cache folder.
 
     Where that cannot be written, each process compiles anew.
     """
+    single_threaded()
     root = os.environ.get("COINCAST_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "coincast"
     )

@@ -97,7 +97,8 @@ def _count(found: Sequence[History]) -> str:
     seeds, refits = len(found[0].best_epoch), len(found)
     if refits == seeds == 1:
         return "One network, trained once"
-    return f"{sum(len(h.best_epoch) for h in found)} networks: {refits} refits, {seeds} seeds each"
+    networks = sum(len(h.best_epoch) for h in found)
+    return f"{networks} networks: {refits} refit{'s' * (refits > 1)}, {seeds} seed{'s' * (seeds > 1)} each"
 
 
 def _decays(history: History) -> np.ndarray:

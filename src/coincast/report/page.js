@@ -41,12 +41,15 @@
     if (!place.classList.contains("js-plotly-plot")) place.replaceChildren();
     place.style.height = `${layout.height}px`;
     layout.width = place.clientWidth;
-    return Plotly.react(place, painted(figures[name].data), layout, {
+    const drawn = Plotly.react(place, painted(figures[name].data), layout, {
       displaylogo: false,
       displayModeBar: still ? false : "hover",
       modeBarButtons: [["resetScale2d"]],
       doubleClick: "reset",
     });
+    // The words beside the chart say it better than its ticks read out one by one.
+    place.querySelectorAll("svg.main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
+    return drawn;
   };
 
   // In the order of the page, one a task: the first screen stands while the rest is drawn.

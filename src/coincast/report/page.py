@@ -49,7 +49,7 @@ def render(run: Run) -> str:
         details=details,
         ahead=span(run.outlook.horizons[0], run.candles.feed.interval),
         recipes=recipes(run),
-        again=again(run),
+        again=command_again(run),
         hues=ranking.hues(run),
         not_advice=NOT_ADVICE,
         style=_resource("style.css"),
@@ -81,7 +81,7 @@ def _resource(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
-def again(run: Run) -> str:
+def command_again(run: Run) -> str:
     """The command that makes this run again, given the same settings in its recipe file if there was one."""
     feed, recipe = run.candles.feed, run.walks[0].recipe
     source = ["--sample", run.source] if run.is_sample else ["--csv", run.source, "--symbol", feed.symbol]

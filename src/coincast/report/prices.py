@@ -34,8 +34,8 @@ def fan(run: Run) -> Chart:
         *(area(x, edges[-band], edges[band], f"fan-{band}") for band in BANDS),
         candlesticks(run, recent),
         *rings(run, recent),
-        line([x[0], x[-1]], [last, last], "grey", "no change", dash="dash"),
         _median(x, edges[0]),
+        line([x[0], x[-1]], [last, last], "grey", "no change", dash="dash"),
     ]
     layout = scaffold(
         430, _price_axis(run, recent, edges), _dates(recent.x(interval)[0], x[-1]), labels=labels, room=78

@@ -16,13 +16,13 @@ from .words import bar_of, candles_of, listed, moment, span
 
 # A coverage closer than this to what was promised is off only slightly, however sure that may be.
 A_LITTLE = 0.01
-_NUMBER = re.compile(r"(?<![\w.,-])\d(?:[\d.,]*\d)?(?: %)?(?![\w-])")
+_NUMBER = re.compile(r"(?:p [=<] )?(?<![\w.,-])\d(?:[\d.,]*\d)?(?: %)?(?![\w-])")
 
 
 def opening(run: Run) -> list[Markup]:
     """The verdict in words, sentence by sentence, its numbers leading to where they are shown."""
-    shown = headings(run)
-    return [linked(sentence, shown) for sentence in re.split(r"(?<=[.)]) (?=[A-Z])", run.headline)]
+    shown, said = headings(run), re.sub('"([^"]*)"', r"“\1”", run.headline)
+    return [linked(sentence, shown) for sentence in re.split(r"(?<=[.)]) (?=[A-Z])", said)]
 
 
 def linked(sentence: str, shown: Collection[str]) -> Markup:
@@ -108,11 +108,13 @@ def calibration(run: Run) -> str | None:
 
 
 def time(run: Run) -> str | None:
-    """In how many years the model shown, or else the best other, was ahead of the reference; None without years."""
+    """In how many years the model shown, or else the best other, was ahead of the reference; None without one."""
     verdicts = challengers(run, run.outlook.horizons[0])
     v = verdicts.get(run.outlook.model) or next(iter(verdicts.values()), None)
-    if v is None or not v.periods:
+    if v is None:
         return None
+    if not v.periods:
+        return "The test is too short to count years"
     kind = "half-years" if "half" in v.periods[0].label else "years"
     return f"{v.model} was ahead of {v.reference} in {v.wins} of {len(v.periods)} {kind}"
 

@@ -188,6 +188,7 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, *, labels: Sequence[
         "font": {"size": 12, "color": colour("muted")},
         "showlegend": False,
         "dragmode": "zoom",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colour("muted"), "activecolor": colour("ink")},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": colour("paper"), "bordercolor": colour("axis"), "font": {"color": colour("ink")}},
         "xaxis": {
