@@ -76,7 +76,7 @@ DENSE = Training(
     weight_decay=0.1,
     clip=0.5,
 )
-CLASSIC = replace(DENSE, build=Dry, context=5, scored=1, batch=8)
+CLASSIC = replace(DENSE, build=Dry, context=5, scored=1, batch=8, average=0.0)
 
 
 def fold(bars=90, validating=20, first=3, seed=0):
@@ -106,11 +106,11 @@ def one(networks, member):
 
 
 def slow_train(training, dataset, seed):
-    """One member, batch by batch, with Adam (Kingma and Ba, algorithm 1) and AdamW's decay written out in NumPy."""
+    """One member, batch by batch; Adam (Kingma and Ba, algorithm 1), AdamW's decay and the average in NumPy."""
     network = jax.jit(training.build)(jax.random.split(jax.random.key(seed))[0])
     weights, form = jax.tree.flatten(network)
     weights = [np.asarray(w, dtype=float) for w in weights]
-    m, v, t = [0 * w for w in weights], [0 * w for w in weights], 0
+    average, m, v, t = weights, [0 * w for w in weights], [0 * w for w in weights], 0
     gradient = jax.jit(jax.grad(lambda n, x, y, weight: plain_loss(n, x, y, weight, training)))
     value = jax.jit(lambda n, x, y, weight: plain_loss(n, x, y, weight, training))
     validation, epochs = [], []
@@ -126,15 +126,17 @@ def slow_train(training, dataset, seed):
                 v[k] = 0.999 * v[k] + 0.001 * a**2
                 adam = m[k] / (1 - 0.9**t) / (np.sqrt(v[k] / (1 - 0.999**t)) + 1e-8)
                 weights[k] = weights[k] - training.rate * (adam + training.weight_decay * weights[k])
+            memory = min(training.average, (1 + t) / (10 + t))
+            average = [memory * old + (1 - memory) * new for old, new in zip(average, weights, strict=True)]
         bars = np.flatnonzero(np.isfinite(dataset.validation[:, 0]))
         losses = []
         for bar in bars:
             head = bars[0] + (bar - bars[0]) // training.scored * training.scored
             x = dataset.inputs[head - training.context : bar + 1, None].astype(np.float32)
             only = replace(training, scored=1)
-            losses.append(value_at(value, form.unflatten(weights), x, dataset.validation[bar], only))
+            losses.append(value_at(value, form.unflatten(average), x, dataset.validation[bar], only))
         validation.append(np.mean(losses))
-        epochs.append(weights)
+        epochs.append(average)
     return epochs[int(np.argmin(validation))], np.array(validation)
 
 
@@ -283,6 +285,25 @@ def test_stopping_and_plateau_are_keras(losses, patience, plateau):
     assert ours == pytest.approx(rates)
     assert progress.best_epoch[0] == best_epoch
     assert len(ours) == epochs
+
+
+@given(losses=st.lists(st.integers(0, 20), min_size=1, max_size=30))
+def test_kept_are_the_latest_weights_within_the_tolerance(losses):
+    training = replace(DENSE, patience=100, plateau=100, tolerance=2.5)
+    progress = engine._begin(1, training)
+    for epoch, loss in enumerate(losses):
+        progress, _ = judge(progress, np.array([float(loss)]), epoch, training)
+    assert progress.best_epoch[0] == max(e for e, loss in enumerate(losses) if loss < min(losses) + 2.5)
+
+
+def test_targets_weigh_by_age_and_by_column():
+    targets = np.array([[1.0, np.nan], [1.0, 1.0], [np.nan, 1.0], [np.nan, np.nan]])
+    dataset = Dataset(np.zeros((4, 1)), targets, targets, np.array([1.0, 0.5]))
+    bars = engine._on_device(dataset, targets, replace(DENSE, half_life=2.0))
+    halves = 0.5 ** np.array([1.0, 0.5, 0.0])
+    expected = [[halves[0], 0], [halves[1], halves[1] / 2], [0, halves[2] / 2], [0, 0]]
+    np.testing.assert_allclose(bars.weight[:4], expected, rtol=1e-6)
+    assert not bars.weight[4:].any()
 
 
 def test_a_loss_that_is_not_a_number_is_no_better():

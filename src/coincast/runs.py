@@ -89,12 +89,16 @@ class Run:
         return judge(self.scores)
 
     @cached_property
-    def chosen(self) -> Walk:
-        """The model whose forecast is shown: the lowest CRPS one step ahead of those that give a distribution."""
+    def ranking(self) -> list[str]:
+        """The models that give a distribution, lowest CRPS one step ahead first."""
         first = self.walks[0].forecast.horizons[0]
-        ranked = sorted((s.crps, s.model) for s in self.summaries if s.horizon == first and s.pit is not None)
-        names = [name for _, name in ranked] or [self.walks[0].recipe.model.name]
-        return next(walk for walk in self.walks if walk.recipe.model.name == names[0])
+        return [s.model for s in sorted(self.summaries, key=lambda s: s.crps) if s.horizon == first and s.pit]
+
+    @cached_property
+    def chosen(self) -> Walk:
+        """The model whose forecast is shown: the first of the ranking."""
+        name = next(iter(self.ranking), self.walks[0].recipe.model.name)
+        return next(walk for walk in self.walks if walk.recipe.model.name == name)
 
     @cached_property
     def outlook(self) -> Forecast:
@@ -104,11 +108,12 @@ class Run:
 
     @property
     def headline(self) -> str:
-        """The verdict in words a person would say, on the chosen model one step ahead."""
-        name, first = self.chosen.recipe.model.name, self.chosen.forecast.horizons[0]
-        verdict = next((v for v in self.verdicts if (v.model, v.horizon) == (name, first)), None)
-        if verdict is None:
+        """The verdict in words a person would say: on the best model one step ahead that is not a reference itself."""
+        if not self.verdicts:
             return f"No forecast has met its truth yet: the test starts {self.test_from:%Y-%m-%d}."
+        ranking = sorted(self.ranking, key=lambda name: name in REFERENCES)
+        first = next(iter(ranking), self.walks[0].recipe.model.name)
+        verdict = next(v for v in self.verdicts if v.model == first)
         return verdict_sentence(verdict, self.summaries, self.candles.feed)
 
     @property

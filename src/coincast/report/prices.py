@@ -34,7 +34,7 @@ def fan(run: Run) -> Chart:
         *(area(x, edges[-band], edges[band], f"fan-{band}") for band in BANDS),
         candlesticks(run, recent),
         *rings(run, recent),
-        _median(x, edges[0]),
+        _median(x, edges),
         line([x[0], x[-1]], [last, last], "grey", "no change", dash="dash"),
     ]
     layout = scaffold(
@@ -65,9 +65,18 @@ def _dates(first: str, last: str) -> Figure:
     return {"range": [first, last], "rangeslider": {"visible": False}}
 
 
-def _median(x: list[str], y: list[float]) -> Figure:
+def _median(x: list[str], edges: dict[int, list[float]]) -> Figure:
     marks = {"size": [0, *[6] * (len(x) - 1)], "color": colour("blue")}
-    return line(x, y, "blue", "median") | {"mode": "lines+markers", "cliponaxis": False, "marker": marks}
+    bands = [
+        [f"{band} %: {price(edges[-band][i])} to {price(edges[band][i])}" for band in BANDS] for i in range(len(x))
+    ]
+    return line(x, edges[0], "blue", "median") | {
+        "mode": "lines+markers",
+        "cliponaxis": False,
+        "marker": marks,
+        "text": ["<br>".join(lines) for lines in bands],
+        "hovertemplate": "median %{y}<br>%{text}<extra></extra>",
+    }
 
 
 def _fan_caption(forecast: Forecast, shown: int) -> str:
