@@ -42,7 +42,7 @@ SCHEMA = "coincast-run/1"
 BANDS = (50, 80, 95)
 # Whose CRPS every other is set against: the point forecast first, then the verdict's references.
 COMPARED = ("naive", *REFERENCES)
-FRESH = "coincast run --csv YOUR.csv --symbol BTC/USDT"
+FRESH = "coincast run --csv YOUR.csv --symbol BTC/USDT --interval 1d"
 LIBRARIES = ("coincast", "numpy", "polars", "jax", "equinox", "optax", "arch", "scipy", "statsmodels", "scoringrules")
 
 

@@ -66,7 +66,8 @@ class Training:
         context: bars of each chunk that come before the first scored one.
         scored: bars of each chunk, its last ones, at which the network is scored; 1 for many-to-one windows.
         batch: chunks in a batch.
-        epochs: passes over the training bars at most.
+        epochs: rounds of training and validation at most.
+        steps: batches in an epoch, their chunks evenly spaced; None for as many as it takes to lay chunks end to end.
         half_life: a training target that is older than the newest by this many bars counts half.
         rate: learning rate of Adam (Kingma and Ba 2015) at the start.
         beta2: how slowly Adam forgets past squares of the gradient.
@@ -88,6 +89,7 @@ class Training:
     batch: int
     epochs: int
     rate: float
+    steps: int | None = None
     half_life: float = np.inf
     beta2: float = 0.999
     weight_decay: float = 0.0
@@ -102,7 +104,7 @@ class Training:
     def program(self) -> Training:
         """The same, but for what no compiled program depends on: one program serves all settings that share this."""
         return replace(
-            self, batch=0, epochs=0, rate=0.0, half_life=0.0, patience=0, tolerance=0.0, plateau=0, factor=0.0
+            self, batch=0, epochs=0, rate=0.0, steps=0, half_life=0.0, patience=0, tolerance=0.0, plateau=0, factor=0.0
         )
 
 
@@ -202,8 +204,9 @@ def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Wat
 def shuffled(dataset: Dataset, training: Training, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
     """Where each chunk of an epoch starts; -1 fills the last batch.
 
-    Chunks are laid end to end over the training bars from a random phase and shuffled; the first and the last are moved
-    inwards, so that no chunk reads a bar after the last training target. With `scored=1` every window comes once.
+    Chunks are laid evenly over the training bars from a random phase and shuffled; the first and the last are moved
+    inwards, so that no chunk reads a bar after the last training target. With `scored=1` and `steps=None` every window
+    comes once.
 
     Raises:
         DataError: there are too few bars for one chunk.
@@ -213,10 +216,18 @@ def shuffled(dataset: Dataset, training: Training, seed: int, epoch: int) -> Int
     bars = _labelled(dataset.train, lowest)
     if not bars.size or bars[-1] - training.scored + 1 < lowest:
         _refuse_few(len(dataset.inputs), training)
-    phase = random.integers(training.scored)
-    heads = np.arange(bars[0] - phase, bars[-1] + 1, training.scored).clip(lowest, bars[-1] - training.scored + 1)
+    heads = _laid(bars[0], bars[-1] + 1, training, random).clip(lowest, bars[-1] - training.scored + 1)
     heads = heads[_holds_any(dataset.train, heads, training.scored)]
     return _in_batches(random.permutation(heads) - training.context, training.batch)
+
+
+def _laid(first: int, end: int, training: Training, random: np.random.Generator) -> Int[np.ndarray, " chunk"]:
+    """Heads of chunks over the bars from `first` to before `end`: end to end, or as many as the batches need."""
+    if training.steps is None:
+        return np.arange(first - random.integers(training.scored), end, training.scored)
+    count = training.steps * training.batch
+    stride = (end - first) / count
+    return np.floor(first + (np.arange(count) + 1 + random.uniform()) * stride - training.scored).astype(int)
 
 
 def _exam(dataset: Dataset, training: Training) -> Int[np.ndarray, "step batch"]:

@@ -110,7 +110,7 @@ class LstmT:
         location: what the head's location is multiplied by; less than 1 makes it learn slowly.
         shrinkage: what remains of the learnt location in a forecast: means are learnt from far more noise than scales.
         inflation: what scales are multiplied by in a forecast: weights know their own past better than what comes.
-        scored, batch, epochs, half_life, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau,
+        scored, batch, steps, epochs, half_life, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau,
             factor: as in `coincast.training.Training`.
     """
 
@@ -128,6 +128,7 @@ class LstmT:
     inflation: float = 1.03
     scored: int = 256
     batch: int = 4
+    steps: int = 5
     epochs: int = 50
     half_life: float = 1000.0
     rate: float = 3e-3
@@ -156,6 +157,7 @@ class LstmT:
             context=self.lookback - 1,
             scored=max(1, min(self.scored, (bars - self.lookback) // 2)),
             batch=self.batch,
+            steps=self.steps,
             epochs=self.epochs,
             half_life=self.half_life,
             rate=self.rate,

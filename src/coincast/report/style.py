@@ -192,23 +192,27 @@ def scaffold(height: int, y: Axis, x: Figure | None = None, *, labels: Sequence[
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colour("muted"), "activecolor": colour("ink")},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": colour("paper"), "bordercolor": colour("axis"), "font": {"color": colour("ink")}},
-        "xaxis": {
-            "showgrid": False,
-            "zeroline": False,
-            "ticks": "outside",
-            "ticklen": 4,
-            "tickcolor": colour("axis"),
-            "linecolor": colour("axis"),
-            "showline": True,
-            "tickangle": 0,
-            "spikethickness": 1,
-            "spikedash": "solid",
-            "spikecolor": colour("axis"),
-            **(x or {}),
-        },
+        "xaxis": _x_axis(x or {}),
         "yaxis": y.layout(),
         "annotations": _ends(labels, y, height - top - bottom),
         "meta": {"unit": y.title, "narrow": {}},
+    }
+
+
+def _x_axis(own: Figure) -> Figure:
+    return {
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": colour("axis"),
+        "linecolor": colour("axis"),
+        "showline": True,
+        "tickangle": 0,
+        "spikethickness": 1,
+        "spikedash": "solid",
+        "spikecolor": colour("axis"),
+        **own,
     }
 
 
