@@ -75,6 +75,7 @@ DENSE = Training(
     half_life=30.0,
     weight_decay=0.1,
     clip=0.5,
+    average=0.9,
 )
 CLASSIC = replace(DENSE, build=Dry, context=5, scored=1, batch=8, average=0.0)
 
@@ -231,6 +232,21 @@ def test_an_epoch_reads_every_target_and_nothing_after_the_last(dataset, context
     assert set(targets) <= set(read[:, context:].ravel())
     if scored == 1:
         assert sorted(read[:, context]) == list(targets)
+
+
+@given(dataset=folds(), scored=st.integers(1, 6), steps=st.integers(1, 4), seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=60)
+def test_as_many_batches_as_asked_for_stay_within_the_training_bars(dataset, scored, steps, seed):
+    training = replace(DENSE, context=6, scored=scored, batch=3, steps=steps)
+    starts = shuffled(dataset, training, seed, 0)
+    assert len(starts) <= steps
+    starts = starts[starts >= 0]
+    targets = np.flatnonzero(np.isfinite(dataset.train[:, 0]))
+    targets = targets[targets >= dataset.first + 6]
+    assert starts.min() >= dataset.first
+    assert starts.max() + 6 + scored - 1 <= targets[-1]
+    heads = np.sort(starts + 6)
+    assert np.isfinite(dataset.train[heads[:, None] + np.arange(scored), 0]).any(axis=1).all()
 
 
 def test_chunks_move_from_epoch_to_epoch():

@@ -15,7 +15,7 @@ from coincast.windows import Windows
 
 @dataclass(frozen=True)
 class Autoregression:
-    """The next return from this one, and the quantiles of what is left."""
+    """The next return from this one, and the quantiles of what is left, made symmetric."""
 
     name: ClassVar[str] = "autoregression"
     features: tuple[str, ...] = ("log_return",)
@@ -31,7 +31,8 @@ class Autoregression:
         y, now = fold.y[:, 0], fold.rows[fold.last, 0]
         known = np.isfinite(y)
         slope = (y[known] @ now[known]) / (now[known] @ now[known])
-        return {"slope": np.array(slope), "rest": np.quantile((y - slope * now)[known], LEVELS, method="hazen")}
+        rest = np.quantile((y - slope * now)[known], LEVELS, method="hazen")
+        return {"slope": np.array(slope), "rest": (rest - rest[::-1]) / 2}
 
     def predict(self, state: State, windows: Windows) -> np.ndarray:
         return (state["slope"] * windows.rows[windows.last, 0])[:, None, None] + state["rest"]

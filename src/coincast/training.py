@@ -186,8 +186,8 @@ def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Wat
     records = []
     for epoch in range(training.epochs):
         starts = _stack([shuffled(dataset, training, seed, epoch) for seed in seeds])
-        members, train_loss = _epoch(members, learning, starts, epoch=epoch, progress=progress, training=training)
-        losses = _examine(members.network, judging, exam, training)
+        members, train_loss = _epoch(members, learning, starts, epoch=epoch, progress=progress, training=program)
+        losses = _examine(members.average, judging, exam, program)
         records.append((train_loss, losses, progress.rate, progress.live))
         progress, kept = judge(progress, losses, epoch, training)
         best = _keep(jnp.array(kept), members.average, best)
@@ -382,7 +382,7 @@ def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"], train
         return jnp.array(np.pad(values, ((0, room - len(values)), (0, 0))), dtype=jnp.float32)
 
     there = np.isfinite(targets)
-    age = there.nonzero()[0].max(initial=0) - np.arange(len(targets))
+    age = np.maximum(there.nonzero()[0].max(initial=0) - np.arange(len(targets)), 0)
     weight = there * 0.5 ** (age / training.half_life)[:, None] * dataset.importance
     return _Bars(filled(np.nan_to_num(dataset.inputs)), filled(np.where(there, targets, 0.0)), filled(weight))
 

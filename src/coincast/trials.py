@@ -16,7 +16,7 @@ import polars as pl
 from scipy.stats import binom
 
 from .backtest import backtest
-from .direction import pesaran_timmermann
+from .direction import direction
 from .feed import from_numpy
 from .recipe import Recipe
 from .scores import Group, groups, hac_error, hac_lags, score, with_reference
@@ -39,7 +39,8 @@ class Trial:
         gap_error: standard error of the gap, allowing for autocorrelation.
         r2: 1 - squared errors of the median / of "no change", of the log-return.
         mean_p: one-sided Diebold-Mariano p that those squared errors are not smaller; None if they are the same.
-        direction_p: one-sided Pesaran-Timmermann p that the direction is not known; None if none is named.
+        direction_p: one-sided Pesaran-Timmermann p that the direction is not known; None where all point one way.
+        direction: whether it may be said to know the direction.
         better: whether the verdict calls it better than the law.
     """
 
@@ -52,6 +53,7 @@ class Trial:
     r2: float
     mean_p: float | None
     direction_p: float | None
+    direction: bool
     better: bool
 
 
@@ -76,6 +78,7 @@ def trials(recipes: Sequence[Recipe], world: World, first_bar: int) -> list[Tria
 def _trial(group: Group, better: bool) -> Trial:
     truth, median, crps, law = (group.rows[name].to_numpy() for name in ("truth", "median", "crps", "reference_crps"))
     n, horizon = len(truth), group.horizon
+    signs = direction(truth, median, horizon)
     error, no_change = (truth - median) ** 2, truth**2
     return Trial(
         model=group.model,
@@ -86,7 +89,8 @@ def _trial(group: Group, better: bool) -> Trial:
         gap_error=(hac_error(crps - law, hac_lags(n, horizon)) or 0.0) / float(law.mean()),
         r2=float(1 - error.sum() / no_change.sum()),
         mean_p=diebold_mariano(error, no_change, horizon).p_better,
-        direction_p=pesaran_timmermann(truth[::horizon], median[::horizon]),
+        direction_p=signs.pesaran_timmermann_p if signs else None,
+        direction=signs is not None and signs.beyond_chance,
         better=better,
     )
 
@@ -128,6 +132,9 @@ class Pooled:
         mean: claims that it knows the mean.
         direction: claims that it knows the direction.
         better: verdicts that it is better than the law.
+        pesaran_timmermann: rejections by that test alone. In a short walk a forecast that follows the price level
+            seems right (Stambaugh 1999, "Predictive regressions", J. Financial Economics 54), so they may be more
+            than 5 %, and no claim rests on them alone.
     """
 
     model: str
@@ -139,6 +146,7 @@ class Pooled:
     mean: Claims
     direction: Claims
     better: Claims
+    pesaran_timmermann: Claims
 
     @property
     def z(self) -> float:
@@ -160,11 +168,16 @@ def _pooled(some: Sequence[Trial]) -> Pooled:
         gap=float(np.mean([trial.gap for trial in some])),
         gap_error=float(np.sqrt(np.sum([trial.gap_error**2 for trial in some])) / len(some)),
         r2=float(np.mean([trial.r2 for trial in some])),
-        mean=_claims([trial.mean_p for trial in some]),
-        direction=_claims([trial.direction_p for trial in some]),
-        better=Claims(len(some), sum(trial.better for trial in some)),
+        mean=_claims([_rejects(trial.mean_p) for trial in some]),
+        direction=_claims([trial.direction for trial in some]),
+        better=_claims([trial.better for trial in some]),
+        pesaran_timmermann=_claims([_rejects(trial.direction_p) for trial in some]),
     )
 
 
-def _claims(p_values: Sequence[float | None]) -> Claims:
-    return Claims(len(p_values), sum(p is not None and p < SIGNIFICANCE for p in p_values))
+def _claims(made: Sequence[bool]) -> Claims:
+    return Claims(len(made), sum(made))
+
+
+def _rejects(p: float | None) -> bool:
+    return p is not None and p < SIGNIFICANCE

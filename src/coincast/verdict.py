@@ -206,7 +206,7 @@ def _compare(model: str, horizon: int, tables: Mapping[str, pl.DataFrame]) -> Ve
         word=None,
         reason="",
         reference=reference,
-        skill=1 - loss.sum() / reference_loss.sum() if reference_loss.sum() > 0 else None,
+        skill=float(1 - loss.sum() / reference_loss.sum()) if reference_loss.sum() > 0 else None,
         comparison=diebold_mariano(loss, reference_loss, horizon),
         periods=_periods(rows),
     )

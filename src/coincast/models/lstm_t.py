@@ -109,7 +109,7 @@ class LstmT:
         dropout: share of the units left out, the same ones along a chunk.
         location: what the head's location is multiplied by; less than 1 makes it learn slowly.
         shrinkage: what remains of the learnt location in a forecast: means are learnt from far more noise than scales.
-        inflation: what scales are multiplied by in a forecast: weights know their own past better than what comes.
+        inflation: what scales are multiplied by in a forecast: laws of greatest likelihood are too narrow for new data.
         scored, batch, steps, epochs, half_life, rate, beta2, weight_decay, clip, average, patience, tolerance, plateau,
             factor: as in `coincast.training.Training`.
     """
