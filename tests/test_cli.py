@@ -32,7 +32,8 @@ def coincast(monkeypatch, *arguments: str) -> int:
 def bars(count: int, *, start: str = "2020-01-01", change=lambda lines: lines) -> str:
     times = [datetime.fromisoformat(start) + timedelta(days=day) for day in range(count)]
     lines = [
-        f"{t:%Y-%m-%dT%H:%M},{100 + i % 7},{103 + i % 7},{99 + i % 7},{101 + i % 7},{10 + i}" for i, t in enumerate(times)
+        f"{t:%Y-%m-%dT%H:%M},{100 + i % 7},{103 + i % 7},{99 + i % 7},{101 + i % 7},{10 + i}"
+        for i, t in enumerate(times)
     ]
     return HEADER + "\n".join(change(lines)) + "\n"
 

@@ -39,7 +39,7 @@ def cutoff(candles):
 
 @pytest.fixture(scope="module")
 def fit(windows, cutoff):
-    return QUICK.fit([windows.settled(by=cutoff)], [0, 1], unwatched)[0]
+    return QUICK.fit(windows.settled(by=cutoff), [0, 1], unwatched)
 
 
 # --- inputs ---
@@ -147,7 +147,7 @@ def test_nothing_after_the_cutoff_is_read(windows, fit, cutoff):
     rows, y = windows.rows.copy(), windows.y.copy()
     rows[bar:] = np.nan
     y[windows.last[:, None] + np.array(HORIZONS) >= bar] = np.nan
-    again = QUICK.fit([replace(windows, rows=rows, y=y).settled(by=cutoff)], [0, 1], unwatched)[0]
+    again = QUICK.fit(replace(windows, rows=rows, y=y).settled(by=cutoff), [0, 1], unwatched)
     assert all(np.array_equal(fit.state[name], again.state[name]) for name in fit.state)
 
 
@@ -157,19 +157,13 @@ def test_scaler_does_not_see_the_validation_part(windows, fit, cutoff):
     np.testing.assert_array_equal(fit.state["offset"], np.nanmean(training.rows, axis=0))
 
 
-def test_a_fold_in_a_walk_forward_is_the_fold_alone(windows, fit, cutoff):
-    folds = [windows.settled(by=cutoff - timedelta(days=30)), windows.settled(by=cutoff)]
-    second = QUICK.fit(folds, [0, 1], unwatched)[1]
-    assert all(np.array_equal(fit.state[name], second.state[name]) for name in fit.state)
-
-
 def test_the_law_of_a_market_is_found():
     """Constant volatility, Student-t shocks: the bands of an unseen year hold what they promise."""
     candles = draw(Law(volatility=0.03, dof=4), 1500, 1).candles
     model = LstmT(epochs=30, units=4, rate=0.01, average=0.9)
     windows = cut(candles, model.features, model.lookback, HORIZONS, model.at_least)
     cutoff = candles.start + timedelta(days=1100)
-    [fit] = model.fit([windows.settled(by=cutoff)], [0, 1], unwatched)
+    fit = model.fit(windows.settled(by=cutoff), [0, 1], unwatched)
     asked = windows.between(cutoff, candles.end)
     values = np.sort(model.predict(fit.state, asked), axis=-1)
     for column in range(len(HORIZONS)):
@@ -185,4 +179,4 @@ def test_too_short_a_history_is_refused():
     candles = draw(Law(), 128, 0).candles
     windows = cut(candles, QUICK.features, QUICK.lookback, (1,), QUICK.at_least)
     with pytest.raises(DataError, match="too few to train"):
-        QUICK.fit([windows.settled(by=candles.end)], [0], unwatched)
+        QUICK.fit(windows.settled(by=candles.end), [0], unwatched)

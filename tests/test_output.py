@@ -32,9 +32,13 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch):
 
 
 def test_new_folder_vanishes_with_its_error(tmp_path: Path):
-    with pytest.raises(KeyError), new_folder(tmp_path / "model") as half:
-        write(half / "a", b"x")
-        raise KeyError
+    def fill_and_fail() -> None:
+        with new_folder(tmp_path / "model") as half:
+            write(half / "a", b"x")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fill_and_fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -32,7 +32,7 @@ def windows():
 
 @pytest.fixture(scope="module")
 def fit(windows):
-    return QUICK.fit([windows.settled(by=CUTOFF)], [3, 4], unwatched)[0]
+    return QUICK.fit(windows.settled(by=CUTOFF), [3, 4], unwatched)
 
 
 def networks(state):
@@ -46,7 +46,7 @@ def test_network_has_the_weights_of_the_recipe():
 
 def test_one_network_from_the_first_seed(windows, fit):
     assert fit.history.train.shape == (1, QUICK.epochs)
-    again = QUICK.fit([windows.settled(by=CUTOFF)], [3], unwatched)[0]
+    again = QUICK.fit(windows.settled(by=CUTOFF), [3], unwatched)
     assert all(np.array_equal(fit.state[name], again.state[name]) for name in fit.state)
 
 
@@ -96,14 +96,8 @@ def test_nothing_after_the_cutoff_is_read(windows, fit):
     rows[bar:] = np.nan
     y[windows.last[:, None] + np.array(HORIZONS) >= bar] = np.nan
     poisoned = replace(windows, rows=rows, y=y)
-    again = QUICK.fit([poisoned.settled(by=CUTOFF)], [3], unwatched)[0]
+    again = QUICK.fit(poisoned.settled(by=CUTOFF), [3], unwatched)
     assert all(np.array_equal(fit.state[name], again.state[name]) for name in fit.state)
-
-
-def test_a_fold_in_a_walk_forward_is_the_fold_alone(windows, fit):
-    folds = [windows.settled(by=CUTOFF - timedelta(days=30)), windows.settled(by=CUTOFF)]
-    second = QUICK.fit(folds, [3], unwatched)[1]
-    assert all(np.array_equal(fit.state[name], second.state[name]) for name in fit.state)
 
 
 def test_next_bar_is_nothing_where_it_was_missing():
@@ -126,10 +120,10 @@ def test_an_extrapolated_price_stays_above_zero(windows, fit):
 def test_too_short_a_history_is_refused():
     windows = windows_of(walk(66, seed=1))
     with pytest.raises(DataError, match="too few to train"):
-        QUICK.fit([windows.settled(by=START + timedelta(days=66))], [0], unwatched)
+        QUICK.fit(windows.settled(by=START + timedelta(days=66)), [0], unwatched)
 
 
 def test_a_horizon_without_outcomes_is_refused():
     windows = cut(candles_of(walk(300, seed=1)), QUICK.features, QUICK.lookback, (1, 100), QUICK.at_least)
     with pytest.raises(DataError, match="validation windows are too few"):
-        QUICK.fit([windows.settled(by=CUTOFF)], [0], unwatched)
+        QUICK.fit(windows.settled(by=CUTOFF), [0], unwatched)

@@ -23,16 +23,13 @@ class Autoregression:
     at_least: int = 1
     refit_days: int | None = None
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
-        return [Fit(self._learn(fold)) for fold in folds]
-
-    def _learn(self, fold: Windows) -> State:
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         fold.demand_settled()
         y, now = fold.y[:, 0], fold.rows[fold.last, 0]
         known = np.isfinite(y)
         slope = (y[known] @ now[known]) / (now[known] @ now[known])
         rest = np.quantile((y - slope * now)[known], LEVELS, method="hazen")
-        return {"slope": np.array(slope), "rest": (rest - rest[::-1]) / 2}
+        return Fit({"slope": np.array(slope), "rest": (rest - rest[::-1]) / 2})
 
     def predict(self, state: State, windows: Windows) -> np.ndarray:
         return (state["slope"] * windows.rows[windows.last, 0])[:, None, None] + state["rest"]

@@ -140,11 +140,14 @@ def run(seed: int) -> dict[str, list[Pooled]]:
     tasks = [(name, world) for name, study in studies.items() for world in seeds(seed, study.worlds)]
     # Networks first: they take longest.
     tasks.sort(key=lambda task: "networks" not in task[0])
-    found: dict[str, list[Trial]] = {name: [] for name in studies}
-    for done, (number, some) in enumerate(Processes(PROCESSES)(one_world, tasks, silent), 1):
-        found[tasks[number][0]] += some
-        print(f"\r{done} of {len(tasks)} worlds", end="", flush=True)
+    results: dict[int, list[Trial]] = {}
+    for number, some in Processes(PROCESSES)(one_world, tasks, silent):
+        results[number] = some
+        print(f"\r{len(results)} of {len(tasks)} worlds", end="", flush=True)
     print()
+    found: dict[str, list[Trial]] = {name: [] for name in studies}
+    for number, (name, _) in enumerate(tasks):
+        found[name] += results[number]
     return {name: pool(some) for name, some in found.items()}
 
 

@@ -116,7 +116,7 @@ def fit_windows(recipe: Recipe, windows: Windows, cutoff: datetime, watch: Watch
             "A label counts only once its horizon has passed.",
             "Start the test later or pass a longer history.",
         )
-    [learnt] = recipe.model.fit([settled], recipe.seeds, watch)
+    learnt = recipe.model.fit(settled, recipe.seeds, watch)
     return Fitted(recipe, windows.feed, cutoff, learnt.state, learnt.history)
 
 

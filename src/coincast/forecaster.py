@@ -72,16 +72,13 @@ class Forecaster(Protocol):
         """Days between refits in a backtest; None to follow the run."""
         ...
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
-        """Learn once for each fold.
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
+        """Learn from one fold.
 
         Args:
-            folds: settled windows; nothing else may be learnt from.
+            fold: settled windows; nothing else may be learnt from.
             seeds: one network for each, where chance plays a part.
             watch: to be told of progress.
-
-        Returns:
-            One `Fit` a fold, in order.
         """
         ...
 

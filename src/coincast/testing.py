@@ -173,7 +173,6 @@ def check_model(
     _check_fit(exam)
     _check_settled_only(exam)
     _check_fit_again(exam)
-    _check_fold_alone(exam)
     _check_future_of_fit(exam)
     _check_values(exam)
     _check_predict_again(exam)
@@ -207,19 +206,19 @@ class _Exam:
         """Settled at the cutoff."""
         return self.recipe.windows(candles).settled(by=self.cutoff)
 
-    def fit(self, *folds: Windows) -> list[Fit]:
-        return self.recipe.model.fit(folds, self.recipe.seeds, unwatched)
+    def fit(self, fold: Windows) -> Fit:
+        return self.recipe.model.fit(fold, self.recipe.seeds, unwatched)
 
     def predict(self, windows: Windows) -> Values:
         return self.recipe.model.predict(self.state, windows.unanswered())
 
     @cached_property
-    def fits(self) -> list[Fit]:
+    def learnt(self) -> Fit:
         return self.fit(self.fold(self.candles))
 
     @property
     def state(self) -> State:
-        return self.fits[0].state
+        return self.learnt.state
 
     @cached_property
     def asked(self) -> Windows:
@@ -242,12 +241,11 @@ class _Exam:
 
 
 def _check_fit(exam: _Exam) -> None:
-    """One `Fit` a fold; states of plain arrays; a history has no more members than there are seeds."""
-    _demand(len(exam.fits) == 1, f"{exam.name}.fit returned {len(exam.fits)} fits for one fold.")
+    """A state of plain arrays; a history has no more members than there are seeds."""
     for name, array in exam.state.items():
         plain = type(array) is np.ndarray and array.dtype.kind in "biuf"
         _demand(plain, f"{exam.name}'s state {name!r} is a {type(array).__name__}, not a plain array of numbers.")
-    history = exam.fits[0].history
+    history = exam.learnt.history
     if history:
         members, seeds = len(history.train), len(exam.recipe.seeds)
         _demand(1 <= members <= seeds, f"{exam.name}'s history has {members} members for {seeds} seeds.")
@@ -263,7 +261,7 @@ def _check_settled_only(exam: _Exam) -> None:
         return
     raise AssertionError(
         f"{exam.name} learns from unsettled windows: their labels reach beyond any cutoff, up to {exam.candles.end}."
-        " Call demand_settled() on each fold first."
+        " Call demand_settled() on the fold first."
     )
 
 
@@ -271,26 +269,17 @@ def _check_fit_again(exam: _Exam) -> None:
     """The same fold and seeds give the same bits, and the fold is left as it was."""
     fold = exam.fold(exam.candles)
     before = _copies(fold)
-    [again] = exam.fit(fold)
+    again = exam.fit(fold)
     _demand_same_states(exam, again.state, "is not deterministic: with the same fold and seeds")
     changed = [name for name, array in _copies(fold).items() if not _same(before[name], array).all()]
     _demand(not changed, f"{exam.name}.fit changes its input: {', '.join(changed)}.")
-
-
-def _check_fold_alone(exam: _Exam) -> None:
-    """A fold learnt among others gives the bits it gives alone."""
-    fold = exam.fold(exam.candles)
-    earlier = fold.settled(by=from_numpy(fold.known_at[-ORIGINS]))
-    found = exam.fit(earlier, fold)
-    _demand(len(found) == 2, f"{exam.name}.fit returned {len(found)} fits for two folds.")
-    _demand_same_states(exam, found[1].state, "mixes folds: with another fold beside it")
 
 
 def _check_future_of_fit(exam: _Exam) -> None:
     """What happens after the cutoff changes nothing that is learnt."""
     bar = len(exam.candles) - ORIGINS
     other = dict(futures(exam.candles, bar))["multiplied by 7"]
-    [found] = exam.fit(exam.fold(other))
+    found = exam.fit(exam.fold(other))
     _demand_same_states(exam, found.state, f"learns from the future: with the bars after {exam.cutoff} multiplied by 7")
 
 
@@ -357,7 +346,7 @@ def _check_saved(exam: _Exam) -> None:
     """What was saved and loaded has the same recipe and forecasts the same bits."""
     registered = exam.name in MODELS
     _demand(registered, f"{exam.name} is not registered, so no saved model of it can be loaded; use models.register.")
-    fitted = Fitted(exam.recipe, exam.candles.feed, exam.cutoff, exam.state, exam.fits[0].history)
+    fitted = Fitted(exam.recipe, exam.candles.feed, exam.cutoff, exam.state, exam.learnt.history)
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder, "model"))
         loaded = Fitted.load(Path(folder, "model"))

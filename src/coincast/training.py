@@ -548,15 +548,6 @@ def split(fold: Windows, share: float) -> tuple[Windows, Windows]:
     return fold.hold_out(share)
 
 
-def part(watch: Watch, number: int, parts: int) -> Watch:
-    """What the training of fold `number` of `parts` tells `watch`."""
-
-    def told(done: int, total: int, words: str) -> None:
-        watch(number * total + done, parts * total, words)
-
-    return told
-
-
 # --- after training ---------------------------------------------------------------------------------------------------
 
 

@@ -74,8 +74,8 @@ class Honest:
     at_least: int = 20
     refit_days: int | None = None
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
-        return [Fit(self.learn(fold)) for fold in folds]
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
+        return Fit(self.learn(fold))
 
     def learn(self, fold: Windows) -> State:
         fold.demand_settled()
@@ -104,12 +104,6 @@ class ScalesItsFoldInPlace(Honest):
         fold.y.flags.writeable = True
         fold.y[:] /= 2
         return state
-
-
-class LearnsAcrossFolds(Honest):
-    def fit(self, folds, seeds, watch):
-        mean = np.mean([np.nanmean(fold.y) for fold in folds])
-        return [Fit({"values": self.learn(fold)["values"] + mean}) for fold in folds]
 
 
 class LooksBehindItsFold(Honest):
@@ -203,7 +197,6 @@ LEAKING_MODELS = {
     LearnsFromUnsettled: "learns from unsettled windows",
     LearnsByChance: "is not deterministic: with the same fold and seeds",
     ScalesItsFoldInPlace: r"\.fit changes its input: y",
-    LearnsAcrossFolds: "mixes folds",
     LooksBehindItsFold: "learns from the future: with the bars after 20",
     KeepsALayer: "not a plain array",
     AnswersOneHorizon: r"gave the shape \(\d+, 1, 199\), not \(\d+, 2, 199\)",

@@ -35,11 +35,8 @@ class EwmaT:
     at_least: int = 1
     refit_days: int | None = None
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         """Degrees of freedom and relative scale for each horizon, by maximum likelihood."""
-        return [Fit(self._shape(fold)) for fold in folds]
-
-    def _shape(self, fold: Windows) -> State:
         fold.demand_settled()
         recent = fold.newest(self.window)
         scale = _scale(recent)
@@ -49,7 +46,7 @@ class EwmaT:
             dof, _, relative = stats.t.fit(z[np.isfinite(z)], floc=0)
             fits.append((dof, relative))
         dof, relative = np.array(fits).T
-        return {"dof": dof, "relative": relative}
+        return Fit({"dof": dof, "relative": relative})
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the scaled Student-t."""

@@ -47,18 +47,15 @@ class GarchT:
     at_least: int = 250
     refit_days: int | None = None
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         """The five parameters by maximum likelihood."""
-        return [Fit(self._estimate(fold)) for fold in folds]
-
-    def _estimate(self, fold: Windows) -> State:
         fold.demand_settled()
         returns = fold.column("log_return")[-self.lookback :]
         model = arch_model(PERCENT * returns[np.isfinite(returns)], mean="Constant", vol="GARCH", p=1, q=1, dist="t")
         result = model.fit(disp="off", show_warning=False, options={"maxiter": 1000})
         names = {"mu": "mu", "omega": "omega", "alpha": "alpha[1]", "beta": "beta[1]", "nu": "nu"}
         estimates = {name: np.array(result.params[key]) for name, key in names.items()}
-        return {**estimates, "converged": np.array(result.convergence_flag == 0)}
+        return Fit({**estimates, "converged": np.array(result.convergence_flag == 0)})
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the law one step ahead; of simulated sums further ahead."""

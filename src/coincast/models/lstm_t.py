@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles
-from ..training import AT_ONCE, Dataset, Training, from_arrays, part, respond, split, student_t_nll, to_arrays, train
+from ..training import AT_ONCE, Dataset, Training, from_arrays, respond, split, student_t_nll, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, dropout
 
@@ -171,15 +171,12 @@ class LstmT:
             factor=self.factor,
         )
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
-        """One network a fold and seed.
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
+        """One network a seed.
 
         Raises:
-            DataError: a fold has too few bars.
+            DataError: the fold has too few bars.
         """
-        return [self._fit_one(fold, seeds, part(watch, number, len(folds))) for number, fold in enumerate(folds)]
-
-    def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         training, validation = split(fold, min(self.validation / max(len(fold), 1), 1 / 3))
         scaler = Scaler.standard(training)
         targets = self._in_volatility(training)

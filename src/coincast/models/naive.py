@@ -25,9 +25,9 @@ class Naive:
     at_least: int = 1
     refit_days: int | None = None
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         """Nothing to learn."""
-        return [Fit({}) for _ in folds]
+        return Fit({})
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Zero log-return, K times."""
@@ -52,9 +52,9 @@ class NaiveConformal:
     at_least: int = 60
     refit_days: int | None = None
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         """Nothing to learn that is not in the window."""
-        return [Fit({}) for _ in folds]
+        return Fit({})
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the sums of h consecutive returns inside each window."""

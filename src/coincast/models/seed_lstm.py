@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..errors import DataError
 from ..forecast import LEVELS, K
 from ..forecaster import Fit, State, Watch
-from ..training import Dataset, Training, from_arrays, part, respond, split, squared_error, to_arrays, train
+from ..training import Dataset, Training, from_arrays, respond, split, squared_error, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, Dense, dropout
 
@@ -96,20 +96,17 @@ class SeedLstm:
             factor=self.factor,
         )
 
-    def fit(self, folds: Sequence[Windows], seeds: Sequence[int], watch: Watch) -> list[Fit]:
-        """One network a fold, trained on the earlier windows and judged on the later ones.
+    def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
+        """One network, trained on the earlier windows and judged on the later ones.
 
         Raises:
-            DataError: a fold has too few bars.
+            DataError: the fold has too few bars.
         """
-        return [self._fit_one(fold, seeds[:1], part(watch, number, len(folds))) for number, fold in enumerate(folds)]
-
-    def _fit_one(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         training, validation = split(fold, self.validation)
         scaler = Scaler.min_max(training)
         following = next_bar(scaler(fold.rows), fold)
         dataset = Dataset(scaler(fold.rows), _only(following, training), _only(following, validation), np.ones(1))
-        network, history = train(self.training, dataset, seeds, watch)
+        network, history = train(self.training, dataset, seeds[:1], watch)
         state = {**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}
         errors = _spread(validation.y - self._point(state, validation))
         return Fit({**state, "errors": errors}, history)
