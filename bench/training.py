@@ -149,5 +149,5 @@ def _fit(task: tuple[Candles, datetime], watch: Watch) -> Float[np.ndarray, ""]:
     candles, cutoff = task
     recipe = Recipe(LstmT(), (1, 7), seeds=SEEDS)
     fold: Windows = recipe.windows(candles.until(cutoff)).settled(by=cutoff)
-    [fit] = recipe.model.fit([fold], SEEDS, watch)
+    fit = recipe.model.fit(fold, SEEDS, watch)
     return np.isfinite(fit.history.validation).sum(axis=1).mean()

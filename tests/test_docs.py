@@ -11,7 +11,7 @@ import pytest
 import coincast
 from coincast import cli
 from coincast.models import MODELS
-from coincast.recipe import load_plugin
+from coincast.recipe import load_plugin, read_settings, recipes
 from coincast.testing import check_model
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +46,14 @@ def test_the_model_of_one_s_own_passes_the_contract_and_appears_in_the_table(tmp
         assert "last-month" in capsys.readouterr().out
     finally:
         del MODELS["last-month"]
+
+
+def test_the_recipe_in_the_readme_is_one(tmp_path):
+    [content] = re.findall(r"^```toml\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    file = tmp_path / "recipe.toml"
+    file.write_text(content)
+    [recipe] = recipes(["lstm-t"], read_settings(file))
+    assert (recipe.horizons, recipe.seeds, recipe.model.units) == ((1, 7), (0, 1, 2, 3), 24)
 
 
 def test_every_command_in_the_readme_exists_with_its_options(capsys, monkeypatch):

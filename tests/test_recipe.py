@@ -85,3 +85,11 @@ def test_a_plugin_that_does_not_run_is_told_apart_from_one_that_is_not_there(tmp
         load_plugin(broken)
     with pytest.raises(RecipeError, match="not a Python file"):
         load_plugin(tmp_path / "absent.py")
+
+
+@pytest.mark.parametrize("content", ["models = 3\n", "[models]\nlookback = 3\n"])
+def test_models_are_tables(content, tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text(content)
+    with pytest.raises(RecipeError, match="tables"):
+        read_settings(file)

@@ -28,9 +28,6 @@ from .recipe import Recipe
 from .windows import Windows
 from .workers import Map, Monitor, serial
 
-# A last block shorter than this share of the pace is served by the model before it.
-SHORTEST_BLOCK = 0.1
-
 
 @dataclass(frozen=True)
 class Walk:
@@ -139,11 +136,11 @@ def walk_block(block: Block, watch: Watch) -> tuple[Fitted, Forecast]:
     return fitted, fitted.predict(block.windows.between(block.cutoff, block.end))
 
 
-def _edges(origins: Times, bars: int, candles: Candles) -> list[datetime]:
+def _edges(origins: Times, bars: int | None, candles: Candles) -> list[datetime]:
+    """Where blocks begin, counted from the first origin alone: later bars add blocks and move none."""
     step = candles.feed.interval.step
     span = int((origins[-1] - origins[0]) / step) + 1
-    starts = [k for k in range(0, span, bars) if k == 0 or span - k >= SHORTEST_BLOCK * bars]
-    return [from_numpy(origins[0] + k * step) for k in (*starts, span)]
+    return [from_numpy(origins[0] + k * step) for k in (*range(0, span, bars or span), span)]
 
 
 def _demand_past(recipe: Recipe, windows: Windows, origins: Times) -> None:

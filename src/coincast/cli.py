@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 ALL_MODELS = "naive,naive-conformal,ewma-t,garch-t,seed-lstm,lstm-t"
 TEST_SHARE = 0.3
+# `run` shows the classic network as it is always shown: fitted once, on one chronological split. In a backtest it is
+# refitted at its own pace.
+FITTED_ONCE = {"seed-lstm": {"refit_days": 0}}
 SEEDS = 8
 REFUSED = 2
 INTERRUPTED = 130
@@ -80,7 +83,7 @@ def _main_job(*, page: bool) -> Callable[..., None]:
         json: Json = False,
     ) -> None:
         source = Source(sample, csv, symbol, interval, exchange, tz, since, until)
-        choice = Choice(models, recipe, plugin, horizon, seed)
+        choice = Choice(models, recipe, plugin, horizon, seed, FITTED_ONCE if page else {})
         done = _walk(source, choice, test_from, processes, out, quiet=json)
         _show(done, _draw(done, out) if page else None, json)
 
@@ -262,16 +265,21 @@ class Choice:
     plugins: list[Path] | None
     horizon: str | None
     seed: int | None
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def recipes(self, interval: str) -> list[Recipe]:
-        """A recipe a model: the pace that suits the interval, then the file's settings, then the options'."""
+        """A recipe a model: what suits the interval and the command, then the file's settings, then the options'."""
         from .feed import Interval
         from .recipe import pace, read_settings, recipes
 
         _load_plugins(self.plugins)
         settings: dict[str, Any] = pace(Interval(interval))
-        if self.recipe:
-            settings |= read_settings(self.recipe)
+        said = read_settings(self.recipe) if self.recipe else {}
+        tables = said.pop("models", {})
+        settings |= said
+        settings["models"] = {
+            name: {**self.tables.get(name, {}), **tables.get(name, {})} for name in {**self.tables, **tables}
+        }
         if self.horizon:
             settings["horizons"] = self.horizon.split(",")
         if self.seed is not None:

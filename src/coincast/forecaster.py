@@ -69,7 +69,7 @@ class Forecaster(Protocol):
 
     @property
     def refit_days(self) -> int | None:
-        """Days between refits in a backtest; None to follow the run."""
+        """Days between refits in a backtest; 0 to be fitted once, None to follow the recipe."""
         ...
 
     def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:

@@ -77,12 +77,12 @@ class Recipe:
         m = self.model
         return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
 
-    def refit_bars(self, feed: Feed) -> int:
-        """Bars between refits: the model's own pace if it has one, the recipe's otherwise."""
+    def refit_bars(self, feed: Feed) -> int | None:
+        """Bars between refits: the model's own pace if it has one, the recipe's otherwise; None for one fit alone."""
         days = self.model.refit_days
         if days is None:
             return self.refit_every
-        return max(1, round(days * 86_400 / feed.interval.delta.total_seconds()))
+        return max(1, feed.interval.bars(timedelta(days=days))) if days else None
 
 
 def pace(interval: Interval) -> dict[str, Any]:
@@ -111,16 +111,24 @@ def read_settings(path: Path) -> dict[str, Any]:
     """What a recipe file says: top keys (`horizons`, `refit_every`, `seeds`) for all models, `[models.NAME]` for one.
 
     Raises:
-        RecipeError: the file cannot be read as TOML.
+        RecipeError: the file cannot be read as TOML, or `models` holds something else than tables.
     """
     try:
-        return tomllib.loads(path.read_text())
+        settings = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(
             f"The recipe file {path} cannot be read ({error}).",
             "A recipe is TOML.",
-            "The README shows one.",
+            "docs/reference.md shows one.",
         ) from error
+    tables = settings.get("models", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise RecipeError(
+            f"In {path} `models` is not a set of tables.",
+            "Each model's settings stand in a table of its own.",
+            "Write [models.garch-t] and below it lookback = 1000.",
+        )
+    return settings
 
 
 def recipes(names: Sequence[str], settings: Mapping[str, Any] = MappingProxyType({})) -> list[Recipe]:

@@ -578,8 +578,12 @@ def to_arrays(networks: PyTree) -> dict[str, np.ndarray]:
 
 def from_arrays(build: Build, arrays: Mapping[str, np.ndarray]) -> PyTree:
     """The networks that `to_arrays` took apart; `build` tells their form."""
-    form = eqx.filter_eval_shape(build, jax.random.key(0))
-    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.array(arrays[_name(path)]), form)
+    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.array(arrays[_name(path)]), _form(build))
+
+
+@cache
+def _form(build: Build) -> PyTree:
+    return eqx.filter_eval_shape(build, jax.random.key(0))
 
 
 def _name(path: tuple[Any, ...]) -> str:

@@ -80,18 +80,15 @@ def test_the_walk_forward_knows_no_future(walked, words):
 
 
 def test_a_walk_forward_that_is_cut_short_ends_with_the_same_forecasts(walked):
-    """A last block too short for a refit is served by the model before it: that model is older, never wiser.
-
-    The test starts at bar 420 and refits every 80 bars.
-    """
-    short = 420 + 80 + 4
-    recipes = [w.recipe for w in walked.walks if not w.fitted[0].history]
-    for walk in backtest(recipes, walked.candles.until(from_numpy(walked.candles.known_at[short])), walked.start):
-        whole = next(w.forecast for w in walked.walks if w.recipe == walk.recipe)
-        assert (walk.forecast.cutoff == to_numpy(walked.start)).all()
-        n = int((whole.cutoff == to_numpy(walked.start)).sum())
-        assert np.array_equal(walk.forecast.values[:n], whole.values[:n])
-        assert len(walk.forecast) > n
+    """Four bars after a refit (the test starts at bar 420 and refits every 80 bars), its model serves those four."""
+    limit = walked.candles.known_at[420 + 80 + 4]
+    chosen = [w for w in walked.walks if not w.fitted[0].history]
+    again = backtest([w.recipe for w in chosen], walked.candles.until(from_numpy(limit)), walked.start)
+    assert all(len(set(walk.forecast.cutoff)) == 2 for walk in again)
+    for walk, whole in zip(again, chosen, strict=True):
+        n = len(walk.forecast)
+        assert np.array_equal(walk.forecast.values, whole.forecast.values[:n])
+        assert np.array_equal(walk.forecast.cutoff, whole.forecast.cutoff[:n])
 
 
 def test_live_is_the_backtest(walked):

@@ -84,11 +84,11 @@ class GarchT:
 def next_variance(p: dict[str, float], returns: Float[np.ndarray, "window bar"]) -> Float[np.ndarray, " window"]:
     """The variance one bar after each window, percent squared; NaN before a window's first bar is passed over."""
     squares = (returns - p["mu"]) ** 2
-    missing = np.isnan(squares).sum(axis=1)
-    count = min(BACKCAST_BARS, squares.shape[1] - int(missing.max()))
-    weights = BACKCAST_DECAY ** np.arange(count)
-    first = np.take_along_axis(squares, missing[:, None] + np.arange(count), axis=1)
-    start = (first * (weights / weights.sum())).sum(axis=1)
+    missing = np.isnan(squares).sum(axis=1)[:, None]
+    first = missing + np.arange(BACKCAST_BARS)
+    weights = BACKCAST_DECAY ** np.arange(BACKCAST_BARS) * (first < squares.shape[1])
+    early = np.take_along_axis(squares, np.minimum(first, squares.shape[1] - 1), axis=1)
+    start = (early * weights).sum(axis=1) / weights.sum(axis=1)
     variance, square = start, start
     for column in squares.T:
         known = ~np.isnan(column)
