@@ -42,7 +42,9 @@ def test_the_model_of_one_s_own_passes_the_contract_and_appears_in_the_table(tmp
             "1",
         ]
         monkeypatch.setattr(sys, "argv", [*arguments, "--test-from", "2020-12-01", "--out", str(tmp_path / "out")])
-        cli.main()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code == 0
         assert "last-month" in capsys.readouterr().out
     finally:
         del MODELS["last-month"]
@@ -57,7 +59,8 @@ def test_the_recipe_in_the_readme_is_one(tmp_path):
 
 
 def test_every_command_in_the_readme_exists_with_its_options(capsys, monkeypatch):
-    lines = re.findall(r"^coincast (\w+) (.*?)(?:  #.*)?$", README, flags=re.MULTILINE)
+    shown = "\n".join(re.findall(r"^```\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"^coincast (\w+) (.*?)(?:  #.*)?$", shown, flags=re.MULTILINE)
     assert {name for name, _ in lines} >= {"check", "run", "train", "forecast"}
     for name, rest in lines:
         monkeypatch.setattr(sys, "argv", ["coincast", name, "--help"])

@@ -109,11 +109,10 @@ def _listening(news: SimpleQueue[Any], monitor: Monitor) -> Iterator[None]:
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
-    try:
-        yield
-    finally:
-        news.put(None)
-        thread.join()
+    # After an error no farewell is sent: a worker that was ended while it spoke has left the queue locked.
+    yield
+    news.put(None)
+    thread.join()
 
 
 # A worker process has one way to speak to its parent; the pool hands it over once, at the start.

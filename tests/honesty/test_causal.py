@@ -7,7 +7,7 @@ from quick import quick
 from coincast.backtest import backtest
 from coincast.candles import Candles
 from coincast.features import FEATURES, compute
-from coincast.feed import from_numpy, to_numpy
+from coincast.feed import from_numpy
 from coincast.fitted import fit, predict
 from coincast.models import MODELS
 from coincast.testing import check_feature, check_model, futures, market
