@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,11 +100,13 @@ def backtest(
     def tell(position: int, done: int, total: int, words: str) -> None:
         monitor(missing[position], done, total, words)
 
-    for position, part in do(walk_block, [todo[n] for n in missing], tell):
-        done[missing[position]] = part
-        monitor(missing[position], 1, 1, "done")
-        if parts:
-            _keep(parts / todo[missing[position]].digest, *part)
+    # Closed at once when anything goes wrong here, so that no worker goes on for nobody.
+    with closing(do(walk_block, [todo[n] for n in missing], tell)) as results:
+        for position, part in results:
+            done[missing[position]] = part
+            monitor(missing[position], 1, 1, "done")
+            if parts:
+                _keep(parts / todo[missing[position]].digest, *part)
     walks = []
     for recipe in recipes:
         fitted, forecasts = zip(*(done[n] for n, block in enumerate(todo) if block.recipe == recipe), strict=True)

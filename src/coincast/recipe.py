@@ -119,7 +119,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise RecipeError(
             f"The recipe file {path} cannot be read ({error}).",
             "A recipe is TOML.",
-            "docs/reference.md shows one.",
+            "The README shows one.",
         ) from error
     tables = settings.get("models", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -36,14 +36,14 @@ class Map(Protocol):
 
     def __call__(
         self, work: Callable[[Task, Watch], Result], tasks: Sequence[Task], monitor: Monitor
-    ) -> Iterator[tuple[int, Result]]:
-        """Do every task; yield (its number, its result) as each is done, in any order."""
+    ) -> Generator[tuple[int, Result]]:
+        """Do every task; yield (its number, its result) as each is done, in any order. Closing it ends all work."""
         ...
 
 
 def serial(
     work: Callable[[Task, Watch], Result], tasks: Sequence[Task], monitor: Monitor
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result]]:
     """One task after the other, in this process."""
     for number, task in enumerate(tasks):
         yield number, work(task, _watch_of(number, monitor))
@@ -63,15 +63,14 @@ class Processes:
 
     def __call__(
         self, work: Callable[[Task, Watch], Result], tasks: Sequence[Task], monitor: Monitor
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result]]:
         """Do every task; an interruption ends the processes at once."""
         # The processes inherit the environment, and read it when they import NumPy, polars and JAX.
         single_threaded()
         context = multiprocessing.get_context("spawn")
         news: SimpleQueue[Any] = context.SimpleQueue()
-        pool = ProcessPoolExecutor(
-            min(self.count, len(tasks)) or 1, context, initializer=_start, initargs=(news, self.plugins)
-        )
+        count = max(1, min(self.count, len(tasks)))
+        pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(news, self.plugins))
         with _listening(news, monitor), _ended_on_error(pool):
             numbers = {pool.submit(_work, work, number, task): number for number, task in enumerate(tasks)}
             yield from _as_done(numbers)
@@ -91,12 +90,13 @@ def _as_done(numbers: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]
 
 @contextmanager
 def _ended_on_error(pool: ProcessPoolExecutor) -> Iterator[None]:
+    others = set(multiprocessing.active_children())
     try:
         yield
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
         raise
     pool.shutdown()
 
