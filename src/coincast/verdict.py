@@ -297,8 +297,11 @@ def _numbers(verdict: Verdict) -> list[str]:
         said.append(f"CRPS {_percent(abs(verdict.skill), 2)} {'lower' if verdict.skill >= 0 else 'higher'}")
     lower = verdict.skill is None or verdict.skill >= 0
     p = verdict.p_better if lower else verdict.p_worse
-    if p is not None:
-        said.append(_p(p) if p < SIGNIFICANCE else f"{_p(p)}, within chance")
+    if p is None:
+        return said
+    if p >= SIGNIFICANCE:
+        return [*said, "within chance"]
+    said.append(_p(p))
     if verdict.periods:
         kind = "half-years" if "half" in verdict.periods[0].label else "years"
         held = verdict.wins if lower else verdict.losses
