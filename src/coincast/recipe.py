@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .candles import Candles
-from .errors import RecipeError
+from .errors import DataError, RecipeError
 from .feed import Feed, Interval
 from .forecaster import Forecaster
 from .models import model_named
@@ -73,9 +73,18 @@ class Recipe:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def windows(self, candles: Candles) -> Windows:
-        """The windows this recipe's model sees of `candles`."""
+        """The windows this recipe's model sees of `candles`.
+
+        Raises:
+            DataError: there are too few for it.
+        """
         m = self.model
-        return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
+        try:
+            return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
+        except DataError as error:
+            raise DataError(
+                f"{m.name}: {error.found}", error.why, "Pass a longer history, or leave the model out with --models."
+            ) from error
 
     def refit_bars(self, feed: Feed) -> int | None:
         """Bars between refits: the model's own pace if it has one, the recipe's otherwise; None for one fit alone."""

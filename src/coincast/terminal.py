@@ -30,6 +30,8 @@ SHAPES = {"better": "▲", "no better": "=", "worse": "▼", "too short to tell"
 COLUMNS = ("model", "CRPS", "skill", "p", "80 %", "95 %", "RMSE", "MAPE", "direction", "verdict")
 ONLY_WIDE = {"80 %", "direction"}
 WIDE = 96
+# In the table; the sentence above it has the whole of it.
+SHORT = {"too short to tell": "too short"}
 COLOURS = {"better": "blue", "worse": "red"}
 
 
@@ -112,13 +114,13 @@ def _cells(s: Summary, v: Verdict) -> list[str | Text]:
     return [
         s.model,
         f"{s.crps:.5f}",
-        "-" if skill is None else f"{100 * skill:+.2f} %",
+        "-" if skill is None else f"{100 * skill:+.{2 if abs(skill) < 0.1 else 1}f} %",
         "-" if p is None else f"{p:.3f}",
         *(f"{100 * share:.1f}" if (share := _share(s, band)) is not None else "-" for band in (80, 95)),
         f"{s.rmse:,.4g}",
         f"{100 * s.mape:.2f} %",
         "-" if right is None else f"{100 * right.share:.1f} %",
-        Text(f"{SHAPES.get(word, ' ')} {word}", style=COLOURS.get(word, "")),
+        Text(f"{SHAPES.get(word, ' ')} {SHORT.get(word, word)}", style=COLOURS.get(word, "")),
     ]
 
 
