@@ -74,11 +74,6 @@ def test_the_median_is_the_middle_value(forecast):
     np.testing.assert_allclose(forecast.median, forecast.quantile(0.5), atol=1e-15)
 
 
-def test_a_point_is_told_from_a_law(forecast):
-    point = replace(forecast, values=np.repeat(forecast.median[..., None], K, axis=-1))
-    assert (point.is_point, forecast.is_point) == (True, False)
-
-
 def test_taken_apart_and_joined_again(forecast):
     early = np.arange(30) < 12
     both = join([forecast.take(early), forecast.take(~early)])

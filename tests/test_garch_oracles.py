@@ -74,3 +74,16 @@ def test_garch_t_forecasts_variance_as_the_formula_says():
         expected = sum(level + decay**step * (start - level) for step in range(h))
         simulated = _sums(parameters, np.array([start]), draws[:h]).var()
         assert simulated == pytest.approx(expected, rel=0.02)
+
+
+def test_a_window_with_little_past_is_filtered_as_if_alone():
+    """What stands beside it in a batch, longer or shorter, changes no bit."""
+    parameters = {"mu": 0.05, "omega": 0.02, "alpha": 0.1, "beta": 0.88}
+    batch = np.stack([returns().to_numpy()[k : k + 100] for k in (0, 400, 800)])
+    batch[1, :70] = np.nan
+    batch[2, :40] = np.nan
+    together = next_variance(parameters, batch)
+    for row, found in zip(batch, together, strict=True):
+        assert next_variance(parameters, row[None]).item() == found
+        known = row[~np.isnan(row)]
+        assert next_variance(parameters, known[None]).item() == pytest.approx(found, rel=1e-12)

@@ -83,11 +83,6 @@ class Forecast:
         """The middle value, as a log-return."""
         return self.values[..., K // 2]
 
-    @property
-    def is_point(self) -> bool:
-        """True if every forecast is one value repeated, which has no interval to speak of."""
-        return bool((self.values[..., 0] == self.values[..., -1]).all())
-
     def quantile(self, q: float) -> Float[np.ndarray, "origin horizon"]:
         """The q-quantile as a log-return, interpolated between the values (Hazen's rule)."""
         return np.asarray(np.quantile(self.values, q, axis=-1, method="hazen"))
