@@ -1,4 +1,5 @@
 # make run    install what is locked, then the main job: real candles in, a verdict and a forecast out (out/report.html)
+# make live   install what exchanges need as well: coincast fetch, coincast replay
 # make test   everything that must hold: format, lint, types, tests
 # make check  format, lint and types alone
 # make bench  measured against peers, as tables
@@ -9,10 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench proof lock clean
+.PHONY: run live test check bench proof lock clean
 
 run: $(VENV)/run
 	$(BIN)/coincast run --sample btc-1d --out out
+
+live: $(VENV)/live
 
 test: check
 	$(BIN)/pytest -n 2
@@ -29,15 +32,9 @@ proof: $(VENV)/test
 	$(BIN)/python -m bench.proof
 
 # Two steps: first all that is locked, by hash; then the project itself, which may ask for nothing more.
-$(VENV)/run: requirements.lock pyproject.toml
+$(VENV)/%: requirements-%.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) --require-hashes -r requirements.lock
-	$(INSTALL) --no-deps --no-build-isolation -e .
-	touch $@
-
-$(VENV)/test: requirements-test.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) --require-hashes -r requirements-test.lock
+	$(INSTALL) --require-hashes -r $<
 	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -45,7 +42,8 @@ $(VENV)/test: requirements-test.lock pyproject.toml
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 lock:
 	$(LOCK) pyproject.toml requirements.in --extra test -o requirements-test.lock
-	$(LOCK) pyproject.toml requirements.in -c requirements-test.lock -o requirements.lock
+	$(LOCK) pyproject.toml requirements.in --extra live -c requirements-test.lock -o requirements-live.lock
+	$(LOCK) pyproject.toml requirements.in -c requirements-test.lock -o requirements-run.lock
 
 clean:
 	rm -rf $(VENV) out

@@ -3,13 +3,17 @@
 `tests/test_docs.py` fails when the file is not what this would write.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
 
 from coincast.cli import app
+from coincast.exchanges.venues import VENUES
+from coincast.external import OUTSIDE, REFUSED
 from coincast.features import FEATURES
 from coincast.models import MODELS, model_named
+from coincast.quality import DEFECTS, HARMS
 from coincast.terminal import first_sentence
 
 HEAD = """# Reference
@@ -18,18 +22,26 @@ Written by `docs/make_reference.py` from the program itself.
 
 ## Commands
 
-Exit code 0: done. 2: wrong usage or bad input, said in three sentences: what was found, why it matters, what to do.
+Exit code 0: done. 1: the answer is no (a graded report that fails, a store that is not whole). 2: wrong usage or bad
+input, said in three sentences: what was found, why it matters, what to do.
 Every command that prints a table takes `--json`.
 """
 
 
+def commands(group: typer.core.TyperGroup, above: str) -> Iterator[str]:
+    """The help of each command, those of a group one by one."""
+    for name, command in group.commands.items():
+        called = f"{above} {name}"
+        if hasattr(command, "commands"):
+            yield from commands(command, called)
+            continue
+        context = typer.Context(command, info_name=called, terminal_width=100, max_content_width=100)
+        yield f"### {called}\n\n```\n{command.get_help(context)}\n```\n"
+
+
 def text() -> str:
     """The whole page."""
-    parts = [HEAD]
-    group = typer.main.get_command(app)
-    for name, command in group.commands.items():
-        context = typer.Context(command, info_name=f"coincast {name}", terminal_width=100, max_content_width=100)
-        parts.append(f"### coincast {name}\n\n```\n{command.get_help(context)}\n```\n")
+    parts = [HEAD, *commands(typer.main.get_command(app), "coincast")]
     parts.append("## Models\n\n| model | what it is | reads | bars of context |\n|---|---|---|---|")
     for name in MODELS:
         kind = model_named(name)
@@ -38,6 +50,21 @@ def text() -> str:
         parts.append(f"| `{name}` | {first_sentence(kind)} | {reads} | {model.lookback} |")
     parts.append("\n## Features\n\n| feature | what it measures | first bars without a value |\n|---|---|---|")
     parts += [f"| `{f.name}` | {f.says} | {f.warm_up} |" for f in FEATURES.values()]
+    parts.append("\n## Exchanges\n\n| exchange | bars | history | live |\n|---|---|---|---|")
+    parts += [f"| `{v.name}` | {', '.join(v.intervals)} | {v.past} | {v.live} |" for v in VENUES.values()]
+    parts.append(
+        "\nAny other exchange that ccxt knows can be asked as well; bars it lacks are joined from shorter ones."
+    )
+    parts.append(
+        "\n## Outside series\n\n| series | what it is | source | public after | licence |\n|---|---|---|---|---|"
+    )
+    parts += [f"| `{s.name}` | {s.says} | {s.source} | {s.delay} | {s.licence} |" for s in OUTSIDE.values()]
+    parts += [f"\n`{name}` is refused. {why}" for name, why in REFUSED.items()]
+    parts.append(
+        "\n## Defects\n\nWhat `coincast check` can find.\n\n| defect | what it is | grade | what to do |\n|---|---|---|---|"
+    )
+    grades = {harm: rule.split(":")[0] for harm, rule in HARMS.items()}
+    parts += [f"| {name} | {d.is_} | {grades[d.harm]} | {d.do} |" for name, d in DEFECTS.items()]
     return "\n".join(parts) + "\n"
 
 

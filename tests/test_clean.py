@@ -13,7 +13,7 @@ from coincast.clean import FACTOR, KINDS, WITNESS, Cleaned, clean, impossible, r
 from coincast.errors import DataError, RecipeError
 from coincast.feed import Feed, Interval
 from coincast.files import read
-from coincast.rows import COLUMNS, Rows, infer_interval
+from coincast.rows import COLUMNS, Note, Rows, infer_interval
 from made import DAILY, HOURLY, START, candles_of, walk
 
 RAW = {name: SCHEMA[name] for name in COLUMNS}
@@ -62,7 +62,7 @@ def put(frame: pl.DataFrame, row: int, column: str, value: float | None) -> pl.D
 
 def test_good_rows_are_left_alone():
     frame = market()
-    found = clean(Rows(frame, ("a note",)), DAILY)
+    found = clean(Rows(frame, (Note("a note"),)), DAILY)
     assert found.candles.frame.select(COLUMNS).equals(frame)
     assert found.candles.observed.all()
     assert found.repairs.tally == {}

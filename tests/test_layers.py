@@ -14,9 +14,36 @@ FLOORS = """
     feed output
     candles
     rows
+    records
     tables clean
     files
+    interchange
     sample
+    quality.findings
+    quality.invented
+    quality.market
+    quality.clock
+    quality.examination quality.mending
+    quality
+    exchanges.venues
+    exchanges.exchange
+    exchanges.history
+    exchanges.stream
+    exchanges.market exchanges.faults
+    exchanges.tape
+    exchanges.dialect
+    exchanges.binance exchanges.kraken
+    exchanges.replay
+    exchanges
+    store
+    fetching
+    external.outside external.web
+    external.series
+    external.sentiment external.funding external.chain external.markets
+    external.catalogue
+    external.archive external.reading
+    external.download
+    external panel
     features
     windows forecast
     coverage
@@ -37,8 +64,12 @@ FLOORS = """
     report.calibration report.outcomes report.statements
     report.skill
     report.page
+    report.quality_page
     report
     terminal
+    cli.options cli.printing
+    cli.source
+    cli.checking cli.data cli.modelling cli.stored
     cli
     worlds
     trials testing

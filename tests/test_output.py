@@ -1,5 +1,7 @@
 """What is written is whole or not there."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,25 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         write(tmp_path / "a.json", b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.json", b"old")]
+
+
+def test_a_rename_is_on_the_disk_before_it_is_told(tmp_path: Path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def watch(descriptor):
+        status = os.fstat(descriptor)
+        synced.append("folder" if stat.S_ISDIR(status.st_mode) else status.st_size)
+        names = {path.name for path in tmp_path.iterdir()}
+        assert ("a.json" in names) == (synced[-1] == "folder")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", watch)
+    write(tmp_path / "a.json", b"four")
+    assert synced == [4, "folder"]
+
+
+def test_making_a_folder_leaves_nothing_in_it(tmp_path: Path):
+    assert list(make_folder(tmp_path / "a" / "b").iterdir()) == []
 
 
 def test_new_folder_vanishes_with_its_error(tmp_path: Path):

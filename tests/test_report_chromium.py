@@ -6,7 +6,10 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from coincast.report import render
+from coincast.quality import examine
+from coincast.report import render, render_quality
+from coincast.rows import COLUMNS, Rows
+from made import candles_of, walk
 from report_runs import run_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -191,3 +194,17 @@ def test_a_page_that_may_not_run_scripts_still_says_everything(browser, report):
     assert "95 % lie between" in words
     assert words.strip().endswith("An aid to decisions, not advice.")
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", WIDTHS)
+def test_the_page_of_a_check_is_drawn_without_a_complaint(browser, tmp_path, scheme, screen):
+    page = tmp_path / "quality.html"
+    found = examine(Rows(candles_of(walk(400, seed=1)).frame.select(COLUMNS)[::-1]))
+    assert {"flat bars", "newest first"} <= found.defects
+    page.write_text(render_quality(found), encoding="utf-8")
+    with Opened(browser, page, scheme, screen) as opened:
+        assert opened.complaints == []
+        assert opened.requests == [page.as_uri()]
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert opened.page.locator("#chart-timeline svg.main-svg").count() > 0

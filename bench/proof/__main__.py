@@ -1,11 +1,12 @@
-"""The long proofs, whole: `make proof`."""
+"""The long proofs, whole: `make proof`, or `python -m bench.proof kill_store fuzz` for some of them."""
 
+import importlib
 import sys
 
 from coincast.threads import single_threaded
 
+PROOFS = ("null_worlds", "fuzz", "kill_store", "kill_fetch", "live_day")
+
 if __name__ == "__main__":
     single_threaded()
-    from bench.proof import null_worlds
-
-    sys.exit(null_worlds.main())
+    sys.exit(max(importlib.import_module(f"bench.proof.{name}").main() for name in sys.argv[1:] or PROOFS))

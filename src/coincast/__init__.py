@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .features import Feature as Feature
     from .feed import Feed as Feed
     from .feed import Interval as Interval
+    from .fetching import fetch as fetch
     from .files import read as read
     from .fitted import Fitted as Fitted
     from .fitted import fit as fit
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .forecaster import Fit as Fit
     from .forecaster import Forecaster as Forecaster
     from .models import register as register
+    from .panel import Panel as Panel
+    from .quality import examine as examine
     from .recipe import Recipe as Recipe
     from .recipe import recipes as recipes
     from .runs import Run as Run
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from .sample import load as load
     from .scores import score as score
     from .scores import summarise as summarise
+    from .store import Store as Store
     from .verdict import judge as judge
 
 _HOMES = {
@@ -50,9 +54,13 @@ _HOMES = {
     "Forecast": "forecast",
     "Forecaster": "forecaster",
     "Interval": "feed",
+    "Panel": "panel",
     "Recipe": "recipe",
     "Run": "runs",
+    "Store": "store",
     "Walk": "backtest",
+    "examine": "quality",
+    "fetch": "fetching",
     "fit": "fitted",
     "judge": "verdict",
     "load": "sample",

@@ -28,6 +28,9 @@ SCHEMA = pl.Schema(
     }
 )
 
+# Who told a bar and when, by that source's own clock: known of stored candles, null where a bar is missing.
+PROVENANCE = pl.Schema({"source": pl.String(), "seen_at": pl.Datetime("us", "UTC")})
+
 # datetime64[us], UTC by definition: jaxtyping has no name for NumPy's times.
 Times = NDArray[np.datetime64]
 
@@ -39,8 +42,11 @@ class Candles:
     Args:
         feed: which candles; prices are in its quote, volume in its base currency.
         frame: `time` (bar open, UTC), `open`, `high`, `low`, `close`, `volume`, `observed`; one row for every bar of
-            the grid between the first and the last. A bar the source did not have is a row too: all prices equal the
-            last close, volume 0, `observed` False. It is never an origin, a target or a truth.
+            the grid between the first and the last. A bar the source did not have is a row too, with `observed` False:
+            all prices equal the last close and the volume is 0, or a second venue lent its bar, with a volume. It is
+            never an origin, a target or a truth. Stored candles also carry `source` and `seen_at`. Further Float64
+            columns are outside series by name: at each bar the value known when it closed, NaN before the first
+            (`external.join`).
 
     Raises:
         DataError: a column, an order, a price or a missing bar breaks these rules; `clean` mends that.
@@ -76,6 +82,11 @@ class Candles:
     def observed(self) -> Bool[np.ndarray, " bar"]:
         """False where the source had no bar."""
         return self.frame["observed"].to_numpy()
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The outside series joined to these bars."""
+        return tuple(name for name in self.frame.columns if name not in SCHEMA and name not in PROVENANCE)
 
     @property
     def start(self) -> datetime:
@@ -115,9 +126,12 @@ class Candles:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the feed and every value: two runs with this digest saw the same candles, bit for bit."""
+        """SHA-256 over the feed and every value: two runs with this digest saw the same candles, bit for bit.
+
+        By whom and when they were told is left out: the same bars fetched again are the same candles.
+        """
         sha = hashlib.sha256(str(self.feed).encode())
-        for name in SCHEMA:
+        for name in (*SCHEMA, *self.outside):
             sha.update(name.encode())
             column = self.frame[name].to_physical().to_numpy()
             sha.update(np.ascontiguousarray(column).tobytes())
@@ -125,20 +139,21 @@ class Candles:
 
 
 def _check_schema(frame: pl.DataFrame) -> None:
-    if frame.schema != SCHEMA:
+    known = SCHEMA | (PROVENANCE if set(PROVENANCE) <= set(frame.columns) else {})
+    if frame.schema != pl.Schema(known | dict.fromkeys(frame.columns[len(known) :], pl.Float64())):
         raise DataError(
             f"The candle frame has the columns {dict(frame.schema)}.",
             "Every later step trusts names, order and types.",
-            f"Bring it to {dict(SCHEMA)}, or let coincast.clean do so.",
+            f"Bring it to {dict(SCHEMA)}, or let coincast.clean do so; outside series follow as Float64.",
         )
     if frame.is_empty():
         raise DataError("The candle frame is empty.", "There is nothing to forecast from.", "Pass at least one bar.")
-    nulls = [name for name, count in frame.null_count().row(0, named=True).items() if count]
+    nulls = [name for name, count in frame.null_count().row(0, named=True).items() if count and name not in PROVENANCE]
     if nulls:
         raise DataError(
             f"The candle frame has nulls in {', '.join(nulls)}.",
             "A missing bar must be marked, not empty.",
-            "Let coincast.clean mark it.",
+            "Let coincast.clean mark it; an outside value not yet known is NaN.",
         )
 
 
@@ -175,10 +190,11 @@ def _check_prices(frame: pl.DataFrame) -> None:
         & (pl.col("close") == pl.col("close").shift(1).fill_null(pl.col("close")))
         & (pl.col("volume") == 0)
     )
-    bad = frame.filter(~(sane & (pl.col("observed") | filled)))
+    lent = pl.col("volume") > 0
+    bad = frame.filter(~(sane & (pl.col("observed") | filled | lent)))
     if not bad.is_empty():
         raise DataError(
             f"The bar {bad.row(0, named=True)} is impossible ({bad.height} such).",
-            "Prices must be positive with low <= open, close <= high, and a missing bar must repeat the last close.",
+            "Prices must be positive with low <= open, close <= high; a missing bar repeats the last close or is lent.",
             "Let coincast.clean repair and mark it.",
         )

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
-from .candles import PRICES, SCHEMA, Candles
+from .candles import PRICES, PROVENANCE, SCHEMA, Candles
 from .errors import DataError, RecipeError
 from .feed import Feed, Interval, utc
-from .rows import Rows
+from .records import Records
+from .rows import COLUMNS, Rows, opens
 
 # A slipped decimal point is a factor of 10 or more. The largest one-bar moves known to be real are smaller: DOGE rose
 # 4.6-fold on 2021-01-28, and the thin market of 2011 traded BTC at five times its close. In between lies this factor.
@@ -47,6 +48,7 @@ KINDS: Mapping[str, str] = {
     "bad close": f"Closes were more than {FACTOR:g} times above or below the close before and far outside the bar's"
     " past; the bars are marked as missing. A new level is believed from the second bar on that closes there.",
     "gap": "The source had no row for these bars; they are marked as missing at the last close.",
+    "lent": "The source had no row for these bars; a second venue lent its own. They inform and are never scored.",
     "missing price": "An open, high or low was missing: the open became the last close, high and low the bar's body.",
     "bad open": f"Opens were more than {FACTOR:g} times beyond both the close before and the bar's own; they became the"
     " close before.",
@@ -120,9 +122,12 @@ def clean(rows: Rows, feed: Feed, now: datetime | None = None) -> Cleaned:
         raise DataError("No row is a closed bar.", "There is nothing to learn from.", "Pass older rows.")
     believed = _closes(frame, log)
     mended = _mend_volume(_mend_range(_mend_open(believed, log), log), log)
-    candles = Candles(feed, _fill(mended, feed.interval, frame["time"][-1]))
-    _note(log, candles.frame.join(frame, on="time", how="anti"), "gap", put=pl.col("close"))
-    return Cleaned(candles, Repairs(pl.concat(log).sort("time", maintain_order=True), rows.notes))
+    observed = mended.with_columns(observed=pl.lit(value=True))
+    candles = Candles(feed, _fill(observed, feed.interval, frame["time"][-1]))
+    if len(candles) > frame.height:
+        _note(log, candles.frame.join(frame, on="time", how="anti"), "gap", put=pl.col("close"))
+    notes = tuple(note.says for note in rows.notes)
+    return Cleaned(candles, Repairs(pl.concat(log).sort("time", maintain_order=True), notes))
 
 
 def _note(
@@ -148,16 +153,8 @@ def _closed(frame: pl.DataFrame, interval: Interval, now: datetime | None, log: 
     return frame.filter(closed)
 
 
-def _opens(interval: Interval) -> pl.Expr:
-    """The open of the bar of `interval` that holds each time."""
-    grid = pl.lit(interval.grid).cast(SCHEMA["time"])
-    since = (pl.col("time") - grid).dt.total_microseconds()
-    step = int(interval.step.astype(int))
-    return grid + pl.duration(microseconds=since // step * step)
-
-
 def _on_grid(frame: pl.DataFrame, interval: Interval, log: list[pl.DataFrame]) -> pl.DataFrame:
-    on_grid = pl.col("time") == _opens(interval)
+    on_grid = pl.col("time") == opens(interval)
     off = frame.filter(~on_grid)
     if off.height * 4 > frame.height:
         raise DataError(
@@ -166,6 +163,7 @@ def _on_grid(frame: pl.DataFrame, interval: Interval, log: list[pl.DataFrame]) -
             "They may be labelled by their close, be in local time or have another interval; read so, each close"
             " would be taken for known at a wrong time.",
             "Label bars by their open, state the time zone, or name the right interval.",
+            defect="off grid",
         )
     _note(log, off, "off grid", "close")
     return frame.filter(on_grid)
@@ -173,6 +171,8 @@ def _on_grid(frame: pl.DataFrame, interval: Interval, log: list[pl.DataFrame]) -
 
 def _sorted(frame: pl.DataFrame, log: list[pl.DataFrame]) -> pl.DataFrame:
     """In order of time, one row a bar."""
+    if (frame["time"].diff().drop_nulls() > timedelta(0)).all():
+        return frame
     late = frame["time"] < frame["time"].cum_max()
     _note(log, frame.filter(late), "reordered")
     if not frame["time"].is_duplicated().any():
@@ -297,8 +297,61 @@ def _mend_volume(frame: pl.DataFrame, log: list[pl.DataFrame]) -> pl.DataFrame:
     return frame.with_columns(pl.when(usable).then("volume").otherwise(0.0).alias("volume"))
 
 
+def lend(cleaned: Cleaned, bars: pl.DataFrame) -> Cleaned:
+    """The candles with bars of a second venue where the first had none.
+
+    A lent bar keeps `observed` False: it is a fair guess at what the market did and not what this venue's customers
+    could trade at, so it informs forecasts and is never an origin, a target or a truth. One that traded nothing says
+    nothing and is not lent.
+
+    Args:
+        cleaned: candles, some of them missing.
+        bars: `time`, `open`, `high`, `low`, `close`, `volume` of the lender, sound and one a time.
+    """
+    values = (*PRICES, "volume")
+    told = bars.filter(pl.col("volume") > 0).select("time", *(pl.col(name).alias(f"{name}_lent") for name in values))
+    frame = cleaned.candles.frame.join(told, on="time", how="left", maintain_order="left")
+    taken = ~pl.col("observed") & pl.col("close_lent").is_not_null()
+    known = pl.when(taken).then("close_lent").when("observed").then("close").forward_fill()
+    frame = frame.with_columns(taken=taken, known=known)
+    log: list[pl.DataFrame] = []
+    _note(log, frame.filter("taken"), "lent", put=pl.col("close_lent"))
+    if not log:
+        return cleaned
+    put = [pl.when("taken").then(f"{name}_lent").when("observed").then(name).otherwise("known") for name in PRICES]
+    volume = pl.when("taken").then("volume_lent").otherwise("volume")
+    filled = frame.with_columns(*(price.alias(name) for price, name in zip(put, PRICES, strict=True)), volume=volume)
+    repairs = pl.concat([cleaned.repairs.frame, *log]).sort("time", maintain_order=True)
+    candles = Candles(cleaned.candles.feed, filled.select(cleaned.candles.frame.columns))
+    return Cleaned(candles, replace(cleaned.repairs, frame=repairs))
+
+
+def clean_records(records: Records) -> Cleaned:
+    """The candles in stored records: the venue's own bars cleaned, lent ones where it had none, and who told each.
+
+    Raises:
+        DataError: the venue itself told no bar.
+    """
+    own = pl.col("repaired_by").is_null()
+    told = records.latest
+    if not told.select(own.any()).item():
+        raise DataError(
+            f"There is no bar of {records.feed}.", "There is nothing to learn from.", "Fetch it first: coincast fetch."
+        )
+    cleaned = clean(Rows(told.filter(own).select(COLUMNS)), records.feed)
+    lent = told.filter(~own)
+    cleaned = lend(cleaned, lent.select(COLUMNS))
+    used = cleaned.repairs.frame.filter(pl.col("kind") == "lent")
+    by = pl.concat([told.filter(own), lent.join(used, on="time", how="semi")]).select(
+        "time", *PROVENANCE, "repaired_by"
+    )
+    source = pl.coalesce("repaired_by", "source").alias("source")
+    frame = cleaned.candles.frame.join(by, on="time", how="left", maintain_order="left")
+    return replace(cleaned, candles=Candles(records.feed, frame.with_columns(source).drop("repaired_by")))
+
+
 def _fill(frame: pl.DataFrame, interval: Interval, last: datetime) -> pl.DataFrame:
-    """Every bar of the grid from the first row to the open `last`; a bar without a row is marked missing."""
+    """Every bar of the grid from the first row to the open `last`; one without a row repeats the last close."""
     step = int(interval.step.astype(int))
     first, stop = frame["time"].cast(pl.Int64)[0], pl.Series([last], dtype=SCHEMA["time"]).cast(pl.Int64)[0]
     if (stop - first) // step > _MOST_MISSING * (frame.height + _LEAST):
@@ -307,24 +360,27 @@ def _fill(frame: pl.DataFrame, interval: Interval, last: datetime) -> pl.DataFra
             f" {(stop - first) // step + 1} bars of {interval} and only {frame.height} rows.",
             "Nearly all candles would be missing.",
             "Check the interval, and the first and last rows for a wrong date.",
+            defect="gap",
         )
     grid = pl.DataFrame({"time": pl.int_range(first, stop + 1, step, eager=True).cast(SCHEMA["time"])})
-    filled = grid.join(frame, on="time", how="left", maintain_order="left")
+    whole = grid.height == frame.height
+    filled = frame if whole else grid.join(frame, on="time", how="left", maintain_order="left")
     close = pl.col("close").forward_fill()
     return filled.select(
         "time",
         *(pl.col(name).fill_null(close) for name in PRICES),
         pl.col("volume").fill_null(0.0),
-        pl.col("close").is_not_null().alias("observed"),
+        pl.col("observed").fill_null(value=False),
     )
 
 
 def resample(candles: Candles, interval: Interval) -> Candles:
     """The same candles in longer bars.
 
-    A longer bar opens on its own grid (weeks on Monday) and is observed if each bar it is made of was. One that lacks
-    a part is missing, because nobody knows its range. There is none before the first whole bar or after the last that
-    has closed.
+    A longer bar opens on its own grid (weeks on Monday) and is observed if each bar it is made of was; where a second
+    venue lent a part, it is lent. One that lacks a part is missing, because nobody knows its range. There is none
+    before the first whole bar or after the last that has closed. An outside series keeps what was known when the last
+    part closed; the source and when it was seen are those of the part seen last.
 
     Raises:
         RecipeError: `interval` is not a multiple of the candles' own.
@@ -339,9 +395,9 @@ def resample(candles: Candles, interval: Interval) -> Candles:
         )
     prices = (pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last())
     joined = (
-        candles.frame.filter("observed")
-        .group_by(_opens(interval).alias("time"), maintain_order=True)
-        .agg(*prices, pl.col("volume").sum(), pl.len().alias("parts"))
+        candles.frame.filter(pl.col("observed") | (pl.col("volume") > 0))
+        .group_by(opens(interval).alias("time"), maintain_order=True)
+        .agg(*prices, pl.col("volume").sum(), pl.len().alias("parts"), pl.col("observed").all())
         .filter(pl.col("parts") == parts)
     )
     feed = replace(candles.feed, interval=interval)
@@ -351,4 +407,7 @@ def resample(candles: Candles, interval: Interval) -> Candles:
             "There is nothing to join.",
             "Pass a longer history.",
         )
-    return Candles(feed, _fill(joined, interval, interval.floor(candles.end) - interval.delta))
+    filled = _fill(joined, interval, interval.floor(candles.end) - interval.delta)
+    told = [pl.col(name).sort_by("seen_at").last() for name in PROVENANCE if name in candles.frame.columns]
+    known = candles.frame.group_by(opens(interval).alias("time")).agg(*told, pl.col(candles.outside).last())
+    return Candles(feed, filled.join(known, on="time", how="left", maintain_order="left"))

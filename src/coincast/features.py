@@ -1,7 +1,8 @@
 """Named features. Each value of a bar is a function of that bar and bars before it, never of one after.
 
 A feature is a polars expression over a candle frame. Register your own and it can be named in any recipe; the shipped
-contract `coincast.testing.check_feature` proves that it sees no future.
+contract `coincast.testing.check_feature` proves that it sees no future. One that reads an outside series needs candles
+to which `external.join` has joined it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from .candles import Candles
+from .candles import SCHEMA, Candles
 from .errors import RecipeError
 from .feed import Interval
 
@@ -29,7 +31,8 @@ class Feature:
 
     Args:
         name: how recipes call it.
-        expression: made from the bar's interval, over the columns of a candle frame.
+        expression: made from the bar's interval, over the columns of a candle frame. A value of an outside series is
+            null until it is known.
         warm_up: how many first bars have no value to trust; they become NaN.
         says: what it measures and in which unit, for the table of features.
     """
@@ -38,6 +41,11 @@ class Feature:
     expression: Callable[[Interval], pl.Expr]
     warm_up: int
     says: str
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        """The outside series it reads: its columns that are none of the candles' own."""
+        return tuple(sorted(set(self.expression(Interval("1d")).meta.root_names()) - set(SCHEMA)))
 
 
 FEATURES: dict[str, Feature] = {}
@@ -59,12 +67,34 @@ def register(feature: Feature) -> Feature:
     return feature
 
 
-def compute(candles: Candles, names: Sequence[str]) -> Float[np.ndarray, "bar feature"]:
-    """The named features of every bar; NaN while a feature warms up.
+def needs(names: Sequence[str]) -> tuple[str, ...]:
+    """The outside series that these features read together.
 
     Raises:
         RecipeError: a name is not registered.
     """
+    return tuple(sorted({series for feature in _named(names) for series in feature.needs}))
+
+
+def compute(candles: Candles, names: Sequence[str]) -> Float[np.ndarray, "bar feature"]:
+    """The named features of every bar; NaN while a feature warms up, and before its outside series starts.
+
+    Raises:
+        RecipeError: a name is not registered, or a feature reads an outside series that the candles do not have.
+    """
+    chosen = _named(names)
+    _demand_outside(candles, chosen)
+    interval = candles.feed.interval
+    # An average would carry a NaN on for ever; a null it leaves out.
+    known = candles.frame.with_columns(pl.col(candles.outside).fill_nan(None))
+    frame = known.select(f.expression(interval).cast(pl.Float64).alias(f.name) for f in chosen)
+    rows = frame.fill_null(np.nan).to_numpy().copy()
+    for column, feature in enumerate(chosen):
+        rows[: feature.warm_up, column] = np.nan
+    return rows
+
+
+def _named(names: Sequence[str]) -> list[Feature]:
     unknown = [name for name in names if name not in FEATURES]
     if unknown:
         raise RecipeError(
@@ -72,13 +102,19 @@ def compute(candles: Candles, names: Sequence[str]) -> Float[np.ndarray, "bar fe
             "A recipe names its inputs so that it can be run again.",
             f"Choose among {', '.join(sorted(FEATURES))}, or register it.",
         )
-    chosen = [FEATURES[name] for name in names]
-    interval = candles.feed.interval
-    frame = candles.frame.select(f.expression(interval).cast(pl.Float64).alias(f.name) for f in chosen)
-    rows = frame.fill_null(np.nan).to_numpy().copy()
-    for column, feature in enumerate(chosen):
-        rows[: feature.warm_up, column] = np.nan
-    return rows
+    return [FEATURES[name] for name in names]
+
+
+def _demand_outside(candles: Candles, chosen: Sequence[Feature]) -> None:
+    for feature in chosen:
+        missing = [series for series in feature.needs if series not in candles.outside]
+        if missing:
+            raise RecipeError(
+                f"The feature {feature.name!r} reads the outside series {missing[0]!r}, which these candles of"
+                f" {candles.feed} do not have.",
+                "It would have no value at any bar.",
+                f"Get it with `coincast fetch {missing[0]}` and add --outside {missing[0]}.",
+            )
 
 
 def _log_return() -> pl.Expr:
@@ -184,5 +220,74 @@ for _feature in (
         0,
         "1 if the next bar opens on a Saturday or Sunday (UTC), 0 if not",
     ),
+):
+    register(_feature)
+
+
+# From outside series. Each column steps when a value is published, so spans are days of the clock and not rows.
+
+
+def _bars(interval: Interval, days: float) -> int:
+    return max(1, interval.bars(timedelta(days=days)))
+
+
+def _average(values: pl.Expr, interval: Interval, days: float) -> pl.Expr:
+    """Exponential average whose weights halve in so many days."""
+    return values.ewm_mean(half_life=timedelta(days=days) / interval.delta, adjust=True, ignore_nulls=True)
+
+
+def _growth(series: str) -> Callable[[Interval], pl.Expr]:
+    def expression(interval: Interval) -> pl.Expr:
+        return (_average(pl.col(series), interval, 7) / _average(pl.col(series), interval, 30)).log()
+
+    return expression
+
+
+def _since_yesterday(series: str) -> Callable[[Interval], pl.Expr]:
+    def expression(interval: Interval) -> pl.Expr:
+        level = pl.col(series).log()
+        return pl.when(level.is_not_null()).then(level.diff(_bars(interval, 1)).fill_null(0.0))
+
+    return expression
+
+
+def _against_month(series: str) -> Callable[[Interval], pl.Expr]:
+    return lambda interval: (pl.col(series) / _average(pl.col(series), interval, 30)).log()
+
+
+def _funding(interval: Interval) -> pl.Expr:
+    rate = pl.col("funding")
+    # A millionth of a basis point: where all rates were 0, so is their ratio.
+    return (rate / (_average(rate.abs(), interval, 30) + 1e-10)).clip(-5, 5)
+
+
+for _feature in (
+    Feature("fear_greed", lambda _: (pl.col("fear_greed") - 50) / 50, 0, "Fear & Greed index, scaled to -1 .. 1"),
+    Feature(
+        "fear_greed_mood",
+        lambda i: (pl.col("fear_greed") - _average(pl.col("fear_greed"), i, 30)) / 50,
+        0,
+        "Fear & Greed index less its exponential average (half-life 30 days), in halves of its range",
+    ),
+    Feature("funding", _funding, 0, "funding rate / exponential average of its size (half-life 30 days), within 5"),
+    Feature("mvrv", lambda _: pl.col("mvrv").log(), 0, "ln(market value / value when the coins last moved)"),
+    *(
+        Feature(f"{name}_growth", _growth(name), 0, f"ln(exponential average of {says}, half-life 7 days / 30 days)")
+        for name, says in (
+            ("hash_rate", "the hash rate"),
+            ("active_addresses", "active addresses"),
+            ("transactions", "transactions on the chain"),
+        )
+    ),
+    *(
+        Feature(f"{name}_return", _since_yesterday(name), 0, f"ln({says} / the same a day before); 0 in the first day")
+        for name, says in (
+            ("sp500", "S&P 500"),
+            ("gold", "gold"),
+            ("dollar", "US dollar index"),
+            ("vix", "VIX"),
+        )
+    ),
+    Feature("vix_level", _against_month("vix"), 0, "ln(VIX / its exponential average, half-life 30 days)"),
 ):
     register(_feature)

@@ -6,13 +6,15 @@ import csv
 import gzip
 import io
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from .errors import DataError
-from .rows import Rows
+from .rows import COLUMNS, Note, Rows
 from .tables import pick, rows_of
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
@@ -20,22 +22,34 @@ _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 _BANNER_LINES = 10
 
 
-def read(path: str | Path, tz: str | None = None) -> Rows:
+def read(path: str | Path, tz: str | None = None, label: str | None = None, *, close_only: bool = False) -> Rows:
     """The candles in a CSV (comma, semicolon, tab or bar between fields; `.gz` too) or Parquet file.
 
-    The times are taken for each bar's open. What a file is, is told by its content and not by its name.
+    What a file is, is told by its content and not by its name.
 
     Args:
         path: the file.
         tz: the zone of times that carry none, as the IANA database names it; UTC if not given.
+        label: `open` or `close`: which end of a bar its time names. If not given, as the column's name says, and the
+            open where it says nothing. Rows are labelled by the open either way.
+        close_only: take a file with one price a row too, and leave open, high and low empty: to examine, not to use.
 
     Raises:
         DataError: the file is not there or not readable as candles; the message names the place in it.
-        RecipeError: `tz` is not the name of a zone.
+        RecipeError: `tz` is not the name of a zone, or `label` neither `open` nor `close`.
     """
     path = Path(path)
+    return parse(content_of(path), path.name, tz, label, close_only=close_only)
+
+
+def content_of(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        DataError: it is not there or cannot be opened.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except IsADirectoryError:
         raise DataError(f"{path} is a folder.", "Candles are read from one file.", "Name the file in it.") from None
     except FileNotFoundError:
@@ -44,25 +58,28 @@ def read(path: str | Path, tz: str | None = None) -> Rows:
         raise DataError(
             f"{path} could not be opened: {error.strerror}.", "There is nothing to read.", "Check who may read it."
         ) from None
-    return parse(content, path.name, tz)
 
 
-def parse(content: bytes, name: str, tz: str | None = None) -> Rows:
+def parse(
+    content: bytes, name: str, tz: str | None = None, label: str | None = None, *, close_only: bool = False
+) -> Rows:
     """`read` for a file's bytes; `name` is what messages call them.
 
     Raises:
         DataError: the bytes are not candles.
-        RecipeError: `tz` is not the name of a zone.
+        RecipeError: `tz` is not the name of a zone, or `label` neither `open` nor `close`.
     """
     if content.startswith(_GZIP):
         content = _gunzip(content, name)
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{name} is empty.", "There is nothing to read.", "Pass a file with candles.")
     if content.startswith(_PARQUET):
-        return rows_of(_parquet(content, name), tz, lambda row: f"row {row} of {name}")
+        table = _parquet(content, name)
+        return rows_of(table, lambda row: f"row {row} of {name}", tz, label, close_only=close_only)
     header = _header(_text(content, name))
     table = _csv(content, header, name)
-    return rows_of(table, tz, lambda row: f"line {header.lines + row + 1} of {name}")
+    rows = rows_of(table, lambda row: f"line {header.lines + row + 1} of {name}", tz, label, close_only=close_only)
+    return replace(rows, notes=(*header.notes, *rows.notes))
 
 
 def _gunzip(content: bytes, name: str) -> bytes:
@@ -106,6 +123,7 @@ class _Header(NamedTuple):
     separator: str
     # What stands above the first bar, the names included.
     lines: int
+    notes: tuple[Note, ...] = ()
 
 
 def _header(text: str) -> _Header:
@@ -113,10 +131,13 @@ def _header(text: str) -> _Header:
     lines = text.splitlines()[:_BANNER_LINES]
     headers = [_Header(_fields(line, _separator(line)), _separator(line), i + 1) for i, line in enumerate(lines)]
     if len(headers) > 2 and headers[0].names[0] == "Price" and headers[2].names[0] in ("Date", "Datetime"):
-        return _Header([headers[2].names[0], *headers[0].names[1:]], headers[0].separator, 3)
+        note = Note("Three lines name the columns, as yfinance writes them.", "header rows")
+        return _Header([headers[2].names[0], *headers[0].names[1:]], headers[0].separator, 3, (note,))
     for header in headers:
         if len(set(header.names)) == len(header.names) and {"time", "close"} <= set(pick(header.names)):
-            return header
+            above = [line for line in lines[: header.lines - 1] if line.strip()]
+            banner = Note(f"Above the names of the columns stands {above[0].strip()!r}.", "banner") if above else None
+            return header._replace(notes=(banner,) if banner else ())
     return max(headers, key=lambda header: len(header.names))
 
 
@@ -125,30 +146,47 @@ def _separator(line: str) -> str:
 
 
 def _fields(line: str, separator: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator), [""])]
+    return [field.strip() for field in next(csv.reader([line], delimiter=separator)) or [""]]
 
 
 def _csv(content: bytes, header: _Header, name: str) -> pl.DataFrame:
-    """Everything as text, so that what is not a number or a time can be named where it stands."""
+    """The table as text, so that what is not a number or a time can be named where it stands; the columns of prices
+    and volume as numbers at once if they all are.
+    """
     _demand_distinct(header.names, name)
+    picked = pick(header.names)
+    numbers = (
+        {} if header.separator == ";" else {picked[wanted]: pl.Float64() for wanted in COLUMNS[1:] if wanted in picked}
+    )
     try:
-        table = pl.read_csv(
-            content,
-            has_header=False,
-            skip_lines=header.lines,
-            separator=header.separator,
-            schema={field: pl.String() for field in header.names},
-            raise_if_empty=False,
-        )
+        table = _columns(content, header, numbers)
+    except pl.exceptions.PolarsError:
+        table = _text_columns(content, header, name)
+    if header.separator == ";":
+        table = table.with_columns(pl.exclude(header.names[0]).str.replace(",", ".", literal=True))
+    return _demand_bars(table, name)
+
+
+def _text_columns(content: bytes, header: _Header, name: str) -> pl.DataFrame:
+    try:
+        return _columns(content, header, {})
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"{name} is not a table: {str(error).splitlines()[0]}.",
             f"Its first line names {len(header.names)} columns, and every line must keep to them.",
             "Mend the lines that do not.",
         ) from None
-    if header.separator == ";":
-        table = table.with_columns(pl.exclude(header.names[0]).str.replace(",", ".", literal=True))
-    return _demand_bars(table, name)
+
+
+def _columns(content: bytes, header: _Header, numbers: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    return pl.read_csv(
+        content,
+        has_header=False,
+        skip_lines=header.lines,
+        separator=header.separator,
+        schema={field: numbers.get(field, pl.String()) for field in header.names},
+        raise_if_empty=False,
+    )
 
 
 def _demand_distinct(names: list[str], name: str) -> None:

@@ -25,10 +25,11 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _settle(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
 
 
 @contextmanager
@@ -45,8 +46,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         half.chmod(0o755)
         yield half
         half.replace(path)
+        _settle(path.parent)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     finally:
         if half is not None:
             shutil.rmtree(half, ignore_errors=True)
@@ -60,10 +62,10 @@ def make_folder(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path):
+        with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
 
 
 def vacant(path: Path) -> None:
@@ -80,9 +82,20 @@ def vacant(path: Path) -> None:
         )
 
 
-def _refusal(path: Path, error: OSError) -> OutputError:
+def refusal(path: Path, error: OSError) -> OutputError:
+    """That the system would not let us write, in our words."""
     return OutputError(
         f"{path} cannot be written ({error.strerror or error}).",
         "The result would be lost or torn.",
-        "Make room there or name another place with --out.",
+        "Make room there or name another place with --out or --store.",
     )
+
+
+def _settle(folder: Path) -> None:
+    """Bring a folder's names to the disk: without this a power cut may undo a rename that was seen to succeed."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
@@ -11,6 +12,21 @@ from .errors import DataError
 from .feed import INTERVALS, Interval
 
 COLUMNS = ("time", *PRICES, "volume")
+# A close is written as the next bar's open or as the last instant before it: 59.999 or 59 seconds.
+LAST_INSTANT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What had to be assumed, or was met and set right, while reading.
+
+    Args:
+        says: one plain sentence.
+        defect: its name among the defects `coincast check` knows, if it is one of them.
+    """
+
+    says: str
+    defect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -20,14 +36,14 @@ class Rows:
     Args:
         frame: `time` (bar open, UTC), `open`, `high`, `low`, `close`, `volume`; prices and volumes may be null, NaN,
             infinite or negative, times may not be null.
-        notes: what had to be assumed while reading, in plain sentences.
+        notes: what had to be assumed while reading.
 
     Raises:
         DataError: the frame has other columns or types, a null time, or no row.
     """
 
     frame: pl.DataFrame
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         wanted = {name: SCHEMA[name] for name in COLUMNS}
@@ -72,6 +88,7 @@ def infer_interval(rows: Rows) -> Interval:
             f"The most common step between rows is {step} ({share:.0%} of the steps).",
             "Candles lie on a grid that exchanges share.",
             f"Pass bars of one of the intervals {', '.join(INTERVALS)}.",
+            defect="irregular times",
         )
     _demand_one_interval(steps, known[step])
     return known[step]
@@ -91,4 +108,26 @@ def _demand_one_interval(steps: pl.Series, interval: Interval) -> None:
             f" {other['value'][0]} apart.",
             "A forecast one bar ahead would mean two different things.",
             "Split the file, one interval in each.",
+            defect="mixed intervals",
         )
+
+
+def opens(interval: Interval, time: pl.Expr | None = None) -> pl.Expr:
+    """The open of the bar of `interval` that holds each time; `time` is the column of that name if not given."""
+    time = pl.col("time") if time is None else time
+    grid = pl.lit(interval.grid).cast(SCHEMA["time"])
+    step = int(interval.step.astype(int))
+    return grid + pl.duration(microseconds=(time - grid).dt.total_microseconds() // step * step)
+
+
+def opens_from_closes(rows: Rows) -> Rows:
+    """Rows whose times say when each bar closed, labelled by its open.
+
+    Raises:
+        DataError: the interval cannot be told from the rows.
+    """
+    interval = infer_interval(rows)
+    grid = opens(interval, pl.col("time") + LAST_INSTANT)
+    close = pl.when(grid >= pl.col("time")).then(grid).otherwise("time")
+    note = Note(f"The times say when each bar closed; they were moved back to its open, by {interval}.", "close label")
+    return Rows(rows.frame.with_columns(time=close - interval.delta), (*rows.notes, note))

@@ -12,7 +12,7 @@ from .clean import Cleaned, clean, resample
 from .errors import RecipeError
 from .feed import Feed, Interval
 from .files import parse
-from .rows import Rows
+from .rows import Note, Rows
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def load(name: str) -> Cleaned:
         )
     sample = SAMPLES[name]
     found = parse(sample.content(), sample.file, tz="UTC")
-    rows = Rows(found.frame.with_columns(pl.col("time") + sample.shift), sample.corrected)
+    rows = Rows(found.frame.with_columns(pl.col("time") + sample.shift), tuple(map(Note, sample.corrected)))
     cleaned = clean(rows, replace(sample.feed, interval=sample.interval))
     if sample.interval == sample.feed.interval:
         return cleaned

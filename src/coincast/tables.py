@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import cast
 
 import polars as pl
 
 from .candles import PRICES
 from .errors import DataError, RecipeError
-from .rows import COLUMNS, Rows
+from .rows import COLUMNS, Note, Rows, opens_from_closes
 
 # Spellings with everything but letters and digits removed, the most telling first. `index` and a nameless column are
 # what pandas leaves of a time index.
@@ -29,54 +28,102 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "volume": ("basevolume", "volumebase", "volume", "vol", "v"),
 }
 _CLOSE_LABELS = ("closetime", "closedatetime", "closedate", "closetimestamp", "timeclose", "endtime")
+LABELS = ("open", "close")
 _SERIES_NAMES = ("symbol", "ticker", "pair", "instrument", "uniqueid", "itemid", "coin", "asset")
 _QUOTES = ("quote", "usd", "usdt", "usdc", "busd", "tusd", "fdusd", "eur", "gbp", "jpy", "krw", "try", "inr", "brl")
+# What a table calls its only price; a currency may follow.
+_ONE_PRICE = ("price", "rate", "value", "last", "y")
 _MISSING = ("", "nan", "null", "none", "na", "n/a", "-", "<na>")
 
-_ZONE = r":\d{2}(?:\.\d+)?\s*([Zz]|UTC|utc|GMT|[+-]\d{2}(?::?\d{2})?)$"
+_ZONE = r"(:\d{2}(?:\.\d+)?)\s*([Zz]|UTC|utc|GMT|[+-]\d{2}(?::?\d{2})?)$"
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
-_CLOCKS = ("T%H:%M:%S%.f", " %H:%M:%S%.f", "T%H:%M", " %H:%M", " %I:%M-%p")
+# Patterns of fixed length come first: polars reads those five times as fast as one with an open number of decimals.
+_SECONDS = ("%S", "%S.%3f", "%S.%6f", "%S.%9f", "%S%.f")
+_CLOCKS = (*(f"{t}%H:%M:{seconds}" for seconds in _SECONDS for t in "T "), "T%H:%M", " %H:%M", " %I:%M-%p")
+_YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})"
 
 # How a message names row 0, 1, 2 ... of a table: a file counts lines, a frame rows.
 Place = Callable[[int], str]
 
 
-def as_rows(frame: object, tz: str | None = None) -> Rows:
+def as_rows(frame: object, tz: str | None = None, label: str | None = None) -> Rows:
     """A table of candles in any sane spelling as `Rows`.
 
     Args:
         frame: a polars, pandas or Arrow table, or anything else that polars makes a frame of. pandas may hold the
             times in its index.
         tz: the zone of times that carry none, as the IANA database names it; UTC if not given.
+        label: `open` or `close`: which end of a bar its time names; if not given, as the column's name says.
 
     Raises:
         DataError: a column is missing or ambiguous, or a value is neither a number nor a time.
-        RecipeError: `tz` is not the name of a zone.
+        RecipeError: `tz` is not the name of a zone, or `label` neither `open` nor `close`.
     """
+    return rows_of(table_of(frame), lambda row: f"row {row}", tz, label)
+
+
+def table_of(frame: object) -> pl.DataFrame:
+    """A polars, pandas or Arrow table, or anything else that polars makes a frame of, as a polars frame."""
     if hasattr(frame, "reset_index"):
         # By plain lists: polars' own way from pandas needs pyarrow.
         indexed = frame.reset_index()
         frame = {str(name): indexed[name].to_list() for name in indexed.columns}
-    table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(cast("pl._typing.FrameInitTypes", frame))
-    return rows_of(table, tz, lambda row: f"row {row}")
+    return frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(cast("pl._typing.FrameInitTypes", frame))
 
 
-def rows_of(table: pl.DataFrame, tz: str | None, place: Place) -> Rows:
-    """`as_rows` for a polars frame whose rows have names of their own in messages."""
-    picked = pick(table.columns)
-    _demand(picked, table.columns)
+def rows_of(
+    table: pl.DataFrame, place: Place, tz: str | None = None, label: str | None = None, *, close_only: bool = False
+) -> Rows:
+    """`as_rows` for a polars frame whose rows have names of their own in messages.
+
+    Args:
+        table: the candles.
+        place: names a row in messages.
+        tz: as for `as_rows`.
+        label: as for `as_rows`.
+        close_only: take a table with one price a row too, and leave open, high and low empty: to examine, not to use.
+    """
+    if label not in (None, *LABELS):
+        raise RecipeError(
+            f"The label {label!r} is not known.", "A time names one end of a bar.", "Write open or close."
+        )
+    picked = _with_close_label(pick(table.columns), table.columns, label)
+    notes: list[Note] = []
+    if close_only and not {"open", "high", "low"} & set(picked):
+        picked |= _only_price(picked, table.columns, notes)
+    else:
+        _demand(picked, table.columns)
     _demand_one_series(table)
     blank = table.select(pl.all_horizontal(pl.col(name).is_null() for name in picked.values())).to_series()
-    notes: list[str] = []
     times = _times(table[picked["time"]], blank, tz, place, notes)
     numbers = {name: _numbers(table[picked[name]], place).alias(name) for name in COLUMNS[1:] if name in picked}
-    frame = pl.DataFrame({"time": times} | numbers)
+    absent = [pl.lit(None, pl.Float64()).alias(name) for name in COLUMNS[1:] if name not in picked]
     if "volume" not in picked:
-        frame = frame.with_columns(pl.lit(None, pl.Float64()).alias("volume"))
-        notes.append("The table has no volume; it is taken as 0.")
+        notes.append(Note("The table has no volume; it is taken as 0.", "no volume"))
     elif plain(picked["volume"]).removeprefix("volume") in _QUOTES:
-        notes.append(f"The only volume is {picked['volume']!r}; it is kept in that unit.")
-    return Rows(frame.filter(~blank), tuple(notes))
+        notes.append(Note(f"The only volume is {picked['volume']!r}; it is kept in that unit.", "quote volume"))
+    frame = pl.DataFrame({"time": times} | numbers).with_columns(absent).select(COLUMNS)
+    rows = Rows(frame.filter(~blank), tuple(notes))
+    by_close = label == "close" or plain(picked["time"]) in _CLOSE_LABELS
+    return opens_from_closes(rows) if by_close else rows
+
+
+def _with_close_label(picked: dict[str, str], names: Sequence[str], label: str | None) -> dict[str, str]:
+    """A column that says when a bar closed is its time where there is no other."""
+    closing = next((name for name in names if plain(name) in _CLOSE_LABELS), None)
+    if "time" in picked or closing is None or label == "open":
+        return picked
+    return {"time": closing, **picked}
+
+
+def _only_price(picked: Mapping[str, str], names: Sequence[str], notes: list[Note]) -> dict[str, str]:
+    """The column of the only price, where bars have no range; none if there is no such column."""
+    spelled = [*_ONE_PRICE, *(f"{price}{quote}" for price in _ONE_PRICE for quote in _QUOTES)]
+    found = picked.get("close") or next((name for name in names if plain(name) in spelled), None)
+    if found is None or "time" not in picked:
+        _demand(picked, names)
+    notes.append(Note(f"{found!r} is the only price: there is no open, high or low.", "close only"))
+    return {"close": str(found)}
 
 
 def plain(name: str) -> str:
@@ -124,6 +171,7 @@ def _without_prefix(names: Sequence[str]) -> dict[str, str]:
             f"The table holds several series: {', '.join(whole)}.",
             "Candles are of one feed.",
             "Keep the columns of one of them.",
+            defect="several series",
         )
     stripped = {name: match[2].lower() for name, match in split.items() if match and match[1] in whole}
     return bare | stripped
@@ -150,6 +198,13 @@ def _demand(picked: Mapping[str, str], names: Sequence[str]) -> None:
     elif all(re.fullmatch(r"[\d.eE+-]+|", name) for name in names):
         why = "The first line looks like a bar, and the order of columns differs from source to source."
         do = "Write a first line that names the columns, for example time,open,high,low,close,volume."
+    elif {"time", "close"} <= set(picked) or any(plain(name).startswith(_ONE_PRICE[:-1]) for name in names):
+        raise DataError(
+            found,
+            "A bar is its open time, open, high, low and close; without the range there is no telling how it moved.",
+            "Fetch candles instead of prices.",
+            defect="close only",
+        )
     else:
         why = "A bar is its open time, open, high, low and close; without the range there is no telling how it moved."
         close = {name: difflib.get_close_matches(name, names, n=1, cutoff=0.6) for name in missing}
@@ -166,6 +221,7 @@ def _demand_one_series(table: pl.DataFrame) -> None:
                 f"The column {name!r} names several series: {', '.join(map(str, several))} ...",
                 "Candles are of one feed; bars of two would be taken for repeats of one another.",
                 "Keep the rows of one of them.",
+                defect="several series",
             )
 
 
@@ -192,21 +248,21 @@ def _numbers(column: pl.Series, place: Place) -> pl.Series:
     return numbers
 
 
-def _times(column: pl.Series, blank: pl.Series, tz: str | None, place: Place, notes: list[str]) -> pl.Series:
+def _times(column: pl.Series, blank: pl.Series, tz: str | None, place: Place, notes: list[Note]) -> pl.Series:
     """UTC times, null only where the row is blank."""
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
         times, naive = column.dt.convert_time_zone("UTC"), False
     elif column.dtype in (pl.Datetime, pl.Date):
         times, naive = column.cast(pl.Datetime("us")), True
     elif column.dtype == pl.String:
-        times, naive = _texts(column.str.strip_chars(), place)
+        times, naive = _texts(column.str.strip_chars(), place, notes)
     else:
         times, naive = _epochs(column.cast(pl.Float64) if column.dtype.is_float() else column), False
     if naive:
         times = _localise(times, tz)
-        notes.append(f"The times in {column.name!r} carry no zone; they were read as {tz or 'UTC'}.")
+        notes.append(Note(f"The times in {column.name!r} carry no zone; they were read as {tz or 'UTC'}."))
     elif tz:
-        notes.append(f"The times in {column.name!r} say themselves which instant they mean; {tz} was not needed.")
+        notes.append(Note(f"The times in {column.name!r} say which instant they mean; {tz} was not needed."))
     bad = (times.is_null() & ~blank).arg_true()
     if len(bad):
         raise _no_time(column, bad[0], place)
@@ -254,53 +310,81 @@ def _epochs(numbers: pl.Series) -> pl.Series:
     return numbers.to_frame("n").select(scaled.cast(pl.Int64, strict=False)).to_series().cast(pl.Datetime("us", "UTC"))
 
 
-def _texts(text: pl.Series, place: Place) -> tuple[pl.Series, bool]:
+def _texts(text: pl.Series, place: Place, notes: list[Note]) -> tuple[pl.Series, bool]:
     """Times from text, and whether they are naive."""
     given = text.drop_nulls()
     if given.is_empty():
-        return text.cast(pl.Datetime("us"), strict=False), True
-    numbers = given.cast(pl.Float64, strict=False)
-    if numbers.null_count() == 0:
+        return text.cast(pl.Null).cast(pl.Datetime("us")), True
+    if given.cast(pl.Float64, strict=False).null_count() == 0:
         whole = text.cast(pl.Int64, strict=False)
         return _epochs(whole if whole.null_count() == text.null_count() else text.cast(pl.Float64)), False
-    zones = text.str.extract(_ZONE, 1)
-    offset = _one_offset(text, zones, place)
-    bare = text
-    for zone in zones.unique().drop_nulls():
-        bare = bare.str.strip_suffix(zone)
+    offsets = _offsets(text, place, notes)
+    bare = text if offsets is None else text.str.replace(_ZONE, "${1}")
     if given[0].endswith(("AM", "PM")):
         bare = bare.str.replace(r" (\d+)-([AP]M)$", " $1:00-$2")
-    times = _parse(bare.str.strip_chars_end(), given=bare.drop_nulls()[0].rstrip())
-    if offset is None:
+    bare = _year_first(bare, place, notes)
+    times = _parse(bare, given=bare.drop_nulls()[0])
+    if offsets is None:
         return times, True
-    return (times - timedelta(minutes=offset)).dt.replace_time_zone("UTC"), False
+    return (times - (offsets * 60_000_000).cast(pl.Duration("us"))).dt.replace_time_zone("UTC"), False
 
 
-def _one_offset(text: pl.Series, zones: pl.Series, place: Place) -> int | None:
-    """Minutes east of UTC that all times carry; None if they carry no zone."""
-    offsets: dict[int | None, str | None] = {}
-    for zone in zones.filter(text.is_not_null()).unique(maintain_order=True):
-        offsets.setdefault(_minutes(zone), zone)
-    if len(offsets) > 1:
-        rows = [
-            (zones.is_null() & text.is_not_null() if zone is None else zones == zone).arg_true()[0]
-            for zone in offsets.values()
-        ]
+def _offsets(text: pl.Series, place: Place, notes: list[Note]) -> pl.Series | None:
+    """Minutes east of UTC that each time carries; None if they carry no zone."""
+    zones = text.str.extract(_ZONE, 2)
+    if zones.null_count() == len(zones):
+        return None
+    naive = (zones.is_null() & text.is_not_null()).arg_true()
+    if len(naive):
+        zoned = zones.is_not_null().arg_true()[0]
         raise DataError(
-            "The times are in several zones: "
-            + ", ".join(f"{text[row]!r} in {place(row)}" for row in sorted(rows)[:3])
-            + ".",
-            "Where the zone changes, bars would overlap or leave a hole, and a day would not be a day.",
+            f"Some times carry a zone and some do not: {text[zoned]!r} in {place(zoned)}, {text[naive[0]]!r} in"
+            f" {place(naive[0])}.",
+            "Nobody can say which instants the others mean.",
             "Write all times in UTC.",
         )
-    return next(iter(offsets))
+    spelled = zones.drop_nulls().value_counts(sort=True)
+    minutes = {zone: _minutes(zone) for zone in spelled[zones.name]}
+    offsets = zones.replace_strict(minutes, return_dtype=pl.Int64)
+    counted = dict(offsets.drop_nulls().value_counts(sort=True).iter_rows())
+    if set(counted) != {0}:
+        notes.append(Note(f"The times in {text.name!r} are not in UTC; they were brought there.", "local time"))
+    if len(counted) > 1:
+        says = ", ".join(f"{_spell(offset)} on {count:,} rows" for offset, count in counted.items())
+        notes.append(Note(f"Their offset changes, {says}; each names its own instant.", "clock change"))
+    return offsets
 
 
-def _minutes(zone: str | None) -> int | None:
-    if zone is None:
-        return None
+def _minutes(zone: str) -> int:
     digits = re.sub(r"\D", "", zone).ljust(4, "0")
     return (-1 if zone.startswith("-") else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
+
+
+def _spell(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def _year_first(text: pl.Series, place: Place, notes: list[Note]) -> pl.Series:
+    """`31-01-2020` and `01/31/2020` as `2020-01-31`: which number is the day, the file must show."""
+    if not text.str.contains(_YEAR_LAST).all():
+        return text
+    first, second = (text.str.extract(_YEAR_LAST, part).cast(pl.Int64) for part in (1, 2))
+    day_first, month_first = first.gt(12).any(), second.gt(12).any()
+    if day_first and month_first:
+        return text
+    if not day_first and not month_first:
+        row = text.is_not_null().arg_true()[0]
+        raise DataError(
+            f"In {place(row)} the time {text[row]!r} in {text.name!r} could be in one month or another: no day of the"
+            " file is beyond the 12th.",
+            "Read the wrong way round, bars would be months away from where they belong.",
+            "Write times like 2020-01-31.",
+            defect="day first",
+        )
+    order, defect = ("day, month, year", "day first") if day_first else ("month, day, year", "month first")
+    notes.append(Note(f"The dates in {text.name!r} are written {order}; some days are beyond the 12th.", defect))
+    return text.str.replace(_YEAR_LAST, "${3}-${2}-${1}" if day_first else "${3}-${1}-${2}")
 
 
 def _parse(text: pl.Series, given: str) -> pl.Series:
@@ -311,5 +395,14 @@ def _parse(text: pl.Series, given: str) -> pl.Series:
             return text.str.to_date(date, strict=False).cast(pl.Datetime("us"))
         for clock in _CLOCKS:
             if sample.str.to_datetime(date + clock, strict=False).null_count() == 0:
-                return text.str.to_datetime(date + clock, time_unit="us", strict=False)
+                return _instants(text, date + clock)
     return pl.Series(text.name, [None], pl.Datetime("us")).new_from_index(0, len(text))
+
+
+def _instants(text: pl.Series, pattern: str) -> pl.Series:
+    """Times in one pattern; where some have other decimals than the first, all with any number of them."""
+    times = text.str.to_datetime(pattern, time_unit="us", strict=False, cache=False)
+    loose = re.sub(r"%S.*$", "%S%.f", pattern)
+    if times.null_count() == text.null_count() or loose == pattern:
+        return times
+    return text.str.to_datetime(loose, time_unit="us", strict=False, cache=False)

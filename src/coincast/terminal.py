@@ -15,10 +15,10 @@ from rich.text import Text
 
 from .backtest import blocks, silent
 from .candles import Candles
-from .clean import Cleaned
 from .feed import from_numpy
 from .forecast import Forecast
 from .forecaster import Watch
+from .quality import Mended, Quality
 from .recipe import Recipe
 from .runs import Run
 from .scores import Summary
@@ -152,30 +152,51 @@ def _price(value: float) -> str:
     return f"{value:,.5g}"
 
 
-def repairs(cleaned: Cleaned, source: str) -> RenderableType:
-    """What had to be mended, a line a kind."""
-    candles = cleaned.candles
-    head = (
-        f"{candles.feed} from {source}: {len(candles):,} bars, {candles.start:%Y-%m-%d %H:%M} to"
-        f" {candles.end:%Y-%m-%d %H:%M} UTC, {int((~candles.observed).sum()):,} of them missing at the source"
-    )
-    lines = cleaned.repairs.sentences or ["Nothing had to be repaired."]
-    return Group(Text(head), *(Text(f"  {line}") for line in lines))
+def quality(found: Quality) -> RenderableType:
+    """The grade in a sentence, then what was found, the gravest first, each with what to do about it."""
+    if not found.findings:
+        return Text(found.sentence)
+    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
+    for name, style in (("grade", "bold"), ("defect", ""), ("bars", ""), ("says", "")):
+        table.add_column(name, justify="right" if name == "bars" else "left", style=style, no_wrap=name != "says")
+    for one in found.worst_first:
+        table.add_row(one.grade, one.defect, f"{one.count:,}" if one.count else "", Text(one.says))
+        table.add_row("", "", "", Text(one.do, style="dim"))
+    return Group(Text(found.sentence), Text(""), table)
 
 
-def repairs_document(cleaned: Cleaned, source: str) -> dict[str, Any]:
-    """The same as JSON."""
-    candles = cleaned.candles
+def quality_document(found: Quality) -> dict[str, Any]:
+    """The same as JSON, with every stretch of bars."""
+    candles = found.cleaned.candles if found.cleaned else None
     return {
-        "feed": str(candles.feed),
-        "source": source,
-        "digest": candles.digest,
-        "start": candles.start.isoformat(),
-        "end": candles.end.isoformat(),
-        "bars": len(candles),
-        "missing": int((~candles.observed).sum()),
-        "repairs": cleaned.repairs.tally,
+        "source": found.source,
+        "grade": found.grade,
+        "rows": found.rows,
+        "interval": found.interval.name if found.interval else None,
+        "bars": len(candles) if candles else None,
+        "start": candles.start.isoformat() if candles else None,
+        "end": candles.end.isoformat() if candles else None,
+        "findings": [
+            {
+                "defect": one.defect,
+                "grade": one.grade,
+                "bars": one.count,
+                "says": one.says,
+                "do": one.do,
+                "spans": [
+                    {"first": span.first.isoformat(), "last": span.last.isoformat(), "bars": span.bars}
+                    for span in one.spans
+                ],
+            }
+            for one in found.worst_first
+        ],
     }
+
+
+def mended(copy: Mended, path: Path) -> RenderableType:
+    """What was done for a corrected copy, and where it lies."""
+    lines = [f"  {line}" for line in copy.did] or ["  Nothing had to be done."]
+    return Group(*map(Text, lines), Text(f"Corrected copy, {len(copy.rows):,} rows: {path}"))
 
 
 def catalogue(listed: Mapping[str, str]) -> RenderableType:

@@ -15,7 +15,7 @@ numbers: a forecast that changes in its last digit with something it must not kn
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -27,7 +27,7 @@ from jaxtyping import Float
 
 from .candles import PRICES, Candles
 from .errors import LookAheadError
-from .features import FEATURES, compute
+from .features import FEATURES, compute, needs
 from .feed import from_numpy
 from .fitted import Fitted
 from .forecast import K
@@ -47,11 +47,19 @@ MARKET = Law(volatility=0.03, dof=4, alpha=0.08, beta=0.9)
 Values = Float[np.ndarray, "window horizon K"]
 
 
-def market(bars: int, interval: str = "1d", seed: int = 0) -> Candles:
-    """A simulated market with one bar in twenty lost at the source, some of them in a row."""
+def market(bars: int, interval: str = "1d", seed: int = 0, outside: Sequence[str] = ()) -> Candles:
+    """A simulated market with one bar in twenty lost at the source, some of them in a row, and outside series."""
     candles = draw(MARKET, bars, seed, f"simulated:COIN/USD:{interval}").candles
     lost = np.arange(20, bars, 27)
-    return hide(candles, [*lost, *(lost[::2] + 1)])
+    return hide(_beside(candles, outside, seed), [*lost, *(lost[::2] + 1)])
+
+
+def _beside(candles: Candles, outside: Sequence[str], seed: int) -> Candles:
+    """The candles and outside series that speak every third bar, each for itself."""
+    random = np.random.default_rng(seed)
+    steps = random.normal(scale=0.2, size=(len(candles) // 3 + 1, len(outside))).repeat(3, axis=0)[: len(candles)]
+    columns = {name: 50 * np.exp(steps[:, column]) for column, name in enumerate(outside)}
+    return Candles(candles.feed, candles.frame.with_columns(**columns))
 
 
 def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
@@ -59,16 +67,22 @@ def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
     past, future = candles.frame.head(bar + 1), candles.frame.tail(-(bar + 1))
     if future.is_empty():
         return
+    outside = candles.outside
     square = past["close"][-1] ** 2
-    noise = draw(Law(volatility=0.2), future.height, seed=bar, feed=str(candles.feed)).candles.frame
+    noise = draw(Law(volatility=0.2), future.height, seed=bar, feed=str(candles.feed)).candles
     mirror = zip(PRICES, ("open", "low", "high", "close"), strict=True)
     others = {
         "cut off": future.head(0),
-        "multiplied by 7": future.with_columns(pl.col(*PRICES, "volume") * 7),
+        "multiplied by 7": future.with_columns(pl.col(*PRICES, "volume", *outside) * 7),
         "reversed": future.reverse(),
-        "mirrored at the last price": future.with_columns((square / pl.col(at)).alias(name) for name, at in mirror),
-        "replaced by noise": noise,
+        "mirrored at the last price": future.with_columns(
+            *((square / pl.col(at)).alias(name) for name, at in mirror),
+            *((past[name][-1] ** 2 / pl.col(name)).alias(name) for name in outside),
+        ),
+        "replaced by noise": _beside(noise, outside, seed=bar).frame,
     }
+    if outside:
+        others["told of outside a bar later"] = future.with_columns(candles.frame.select(outside)[bar:-1])
     for words, other in others.items():
         seen = other.with_columns(time=future["time"].head(other.height), observed=pl.lit(value=True))
         yield words, Candles(candles.feed, pl.concat([past, seen]))
@@ -80,36 +94,39 @@ def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
 def check_feature(name: str) -> None:
     """Prove that a registered feature knows no future, on daily and on hourly bars.
 
-    At many bars, those next to lost ones among them, everything after is cut off, multiplied by 7, reversed, mirrored
-    or replaced by noise, and one bar alone is made a spike: no earlier value may change by a bit. Every value is finite
-    once the declared warm-up is over.
+    At many bars, those next to lost ones among them, everything after is cut off, multiplied by 7, reversed, mirrored,
+    replaced by noise or, if it comes from outside, told a bar later, and one bar alone is made a spike: no earlier
+    value may change by a bit. Every value is finite once the declared warm-up is over. An outside series that is told a
+    bar later throughout must change something, or the feature does not read it.
 
     Raises:
         AssertionError: it does know; the sentence says what changed, at which bar and by what.
         RecipeError: no feature has this name.
     """
-    bars = BARS + (FEATURES[name].warm_up // 100 * 100 if name in FEATURES else 0)
+    outside = needs([name])
+    bars = BARS + FEATURES[name].warm_up // 100 * 100
     for interval in ("1d", "1h"):
-        candles = market(bars, interval)
+        candles = market(bars, interval, outside=outside)
         values = compute(candles, [name])[:, 0]
-        for bar, words, other in _other_markets(bars, interval):
+        for bar, words, other in _other_markets(bars, interval, outside):
             changed = compute(other, [name])[: bar + 1, 0]
             _demand_same_values(name, values[: bar + 1], changed, candles, f"the bars after it were {words}")
-        for bar, spiked in _spikes(bars, interval):
+        for bar, spiked in _spikes(bars, interval, outside):
             changed = compute(spiked, [name])[:bar, 0]
             _demand_same_values(name, values[:bar], changed, candles, f"only bar {bar} was made a spike")
         _check_warm_up(name, values, candles)
+        _check_reads(name, values, candles)
 
 
 @cache
-def _other_markets(bars: int, interval: str) -> list[tuple[int, str, Candles]]:
-    candles = market(bars, interval)
+def _other_markets(bars: int, interval: str, outside: tuple[str, ...]) -> list[tuple[int, str, Candles]]:
+    candles = market(bars, interval, outside=outside)
     return [(bar, words, other) for bar in _telling(candles) for words, other in futures(candles, bar)]
 
 
 @cache
-def _spikes(bars: int, interval: str) -> list[tuple[int, Candles]]:
-    candles = market(bars, interval)
+def _spikes(bars: int, interval: str, outside: tuple[str, ...]) -> list[tuple[int, Candles]]:
+    candles = market(bars, interval, outside=outside)
     seen = [bar for bar in _telling(candles) if candles.observed[bar : bar + 2].all()]
     return [(bar, _spike(candles, bar)) for bar in seen]
 
@@ -126,7 +143,8 @@ def _spike(candles: Candles, bar: int) -> Candles:
     high = pl.when(here).then(pl.col("high") * 3).otherwise(pl.col("high"))
     close = pl.when(here).then(pl.col("high") * 2).otherwise(pl.col("close"))
     volume = pl.when(here).then(pl.col("volume") * 50).otherwise(pl.col("volume"))
-    return Candles(candles.feed, candles.frame.with_columns(high=high, close=close, volume=volume))
+    outside = (pl.when(here).then(pl.col(name) * 3).otherwise(name).alias(name) for name in candles.outside)
+    return Candles(candles.feed, candles.frame.with_columns(*outside, high=high, close=close, volume=volume))
 
 
 def _check_warm_up(name: str, values: Float[np.ndarray, " bar"], candles: Candles) -> None:
@@ -136,6 +154,18 @@ def _check_warm_up(name: str, values: Float[np.ndarray, " bar"], candles: Candle
         not missing.size,
         f"{name} declares a warm-up of {warm_up} bars, but at bar {missing[:1]} of {candles.feed} it has no value.",
     )
+
+
+def _check_reads(name: str, values: Float[np.ndarray, " bar"], candles: Candles) -> None:
+    """What is said to be read, is read: told a bar later, it changes values."""
+    for series in candles.outside:
+        later = candles.frame.with_columns(pl.col(series).shift(1).fill_null(pl.col(series)))
+        changed = compute(Candles(candles.feed, later), [name])[:, 0]
+        _demand(
+            not _same(values, changed).all(),
+            f"{name} names the outside series {series} and does not read it: told a bar later on {candles.feed}, it"
+            " changes no value.",
+        )
 
 
 def _demand_same_values(
@@ -169,7 +199,8 @@ def check_model(
     Raises:
         AssertionError: a contract is broken; the sentence says which one and where.
     """
-    exam = _Exam(Recipe(model, horizons, seeds=seeds), market(model.at_least + bars + ORIGINS))
+    candles = market(model.at_least + bars + ORIGINS, outside=needs(model.features))
+    exam = _Exam(Recipe(model, horizons, seeds=seeds), candles)
     _check_fit(exam)
     _check_settled_only(exam)
     _check_fit_again(exam)

@@ -32,6 +32,13 @@ LEAKING_FEATURES = {
     "next close, on hourly bars": (lambda interval: CLOSE.shift(-1) if interval.name == "1h" else CLOSE, 0),
     "extreme of the next bar's volume": (lambda _: CLOSE * (pl.col("volume").shift(-1) > 10), 0),
 }
+MOOD = pl.col("mood")
+LEAKING_FEATURES |= {
+    "next value of an outside series": (lambda _: MOOD.shift(-1), 0),
+    "next value, filled at the end": (lambda _: MOOD.shift(-1).fill_null(MOOD), 0),
+    "outside series joined by nearest time": (lambda _: (MOOD + MOOD.shift(-1).fill_null(MOOD)) / 2, 0),
+    "outside series scaled by its largest value": (lambda _: MOOD / MOOD.max(), 0),
+}
 
 
 def planted_feature(monkeypatch, expression, warm_up) -> None:
@@ -53,9 +60,21 @@ def test_a_value_that_is_missing_after_the_warm_up_is_caught(expression, monkeyp
         planted_feature(monkeypatch, expression, 5)
 
 
+@pytest.mark.parametrize("expression", [lambda _: CLOSE + 0 * MOOD, lambda _: CLOSE + MOOD.is_null()])
+def test_an_outside_series_that_is_named_and_not_read_is_caught(expression, monkeypatch):
+    with pytest.raises(AssertionError, match="planted names the outside series mood and does not read it"):
+        planted_feature(monkeypatch, expression, 0)
+
+
 @pytest.mark.parametrize(
     "expression",
-    [lambda _: CLOSE.rolling_mean(10), lambda _: CLOSE.log().diff().rolling_std(9), lambda _: CLOSE.cum_max()],
+    [
+        lambda _: CLOSE.rolling_mean(10),
+        lambda _: CLOSE.log().diff().rolling_std(9),
+        lambda _: CLOSE.cum_max(),
+        lambda _: MOOD - MOOD.shift(3),
+        lambda _: (CLOSE * MOOD / pl.col("tide")).ewm_mean(alpha=0.1),
+    ],
 )
 def test_an_honest_feature_passes(expression, monkeypatch):
     planted_feature(monkeypatch, expression, 10)
@@ -230,6 +249,40 @@ def test_a_model_that_cannot_be_loaded_again_is_caught():
 def test_an_honest_model_passes(horizons, monkeypatch):
     monkeypatch.setitem(MODELS, "honest", Honest)
     check_model(Honest(), horizons=horizons, seeds=(3,))
+
+
+@dataclass(frozen=True)
+class ReadsAMood(Honest):
+    """Moved by an outside series as well."""
+
+    features: tuple[str, ...] = ("log_return", "mood")
+
+    def shift(self, windows):
+        return super().shift(windows) + windows.x[:, -1, 1] / 1000
+
+
+class ReadsTomorrowsMood(ReadsAMood):
+    def shift(self, windows):
+        return windows.rows[np.minimum(windows.last + 1, len(windows.rows) - 1), 1]
+
+
+def test_a_model_may_read_an_outside_series_and_not_its_next_value(monkeypatch):
+    monkeypatch.setitem(FEATURES, "mood", Feature("mood", lambda _: MOOD, 0, "planted"))
+    monkeypatch.setitem(MODELS, "honest", ReadsAMood)
+    check_model(ReadsAMood())
+    with pytest.raises(AssertionError, match="sees the future"):
+        check_model(ReadsTomorrowsMood())
+
+
+def test_every_other_future_of_an_outside_series_has_the_same_past():
+    candles = market(80, outside=("mood", "tide"))
+    others = dict(futures(candles, 50))
+    assert "told of outside a bar later" in others
+    for words, other in others.items():
+        assert other.frame.head(51).equals(candles.frame.head(51)), words
+        for name in candles.outside:
+            assert not other.frame[name].equals(candles.frame[name]), (words, name)
+    assert others["told of outside a bar later"].frame["mood"][51:].to_list() == candles.frame["mood"][50:-1].to_list()
 
 
 def test_every_other_future_has_the_same_past():

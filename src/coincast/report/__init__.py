@@ -1,7 +1,8 @@
-"""Run -> one HTML file that needs no network."""
+"""Run -> one HTML file that needs no network; the same for what a series of candles is worth."""
 
 from __future__ import annotations
 
 from .page import render
+from .quality_page import render_quality
 
-__all__ = ["render"]
+__all__ = ["render", "render_quality"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from ..feed import Interval
 from ..forecast import Forecast
 from ..runs import Run
 from .resample import Bars, bars, in_words
@@ -32,7 +33,7 @@ def fan(run: Run) -> Chart:
     ]
     data = [
         *(area(x, edges[-band], edges[band], f"fan-{band}") for band in BANDS),
-        candlesticks(run, recent),
+        candlesticks(interval, recent),
         *rings(run, recent),
         _median(x, edges),
         line([x[0], x[-1]], [last, last], "grey", "no change", dash="dash"),
@@ -116,7 +117,7 @@ def history(run: Run) -> Chart:
         f"{run.candles.feed.symbol} closed between {price(closes.min())} and {price(closes.max())}, at"
         f" {price(closes[0])} first and at {price(closes[-1])} last."
     )
-    data = [candlesticks(run, drawn), *rings(run, drawn)]
+    data = [candlesticks(run.candles.feed.interval, drawn), *rings(run, drawn)]
     return Chart("history", data, layout, _history_caption(run, drawn), alternative)
 
 
@@ -131,12 +132,12 @@ def _history_caption(run: Run, drawn: Bars) -> str:
     return f"{caption} A ring marks a candle {within} missing or mended ({marked:,})."
 
 
-def candlesticks(run: Run, drawn: Bars) -> Figure:
+def candlesticks(interval: Interval, drawn: Bars) -> Figure:
     """Hollow up, filled down, in ink: the forecast is the only strong colour."""
     thin = {"color": colour("candle"), "width": 0.8 if drawn.frame.height > MOST_BARS else 1}
     return {
         "type": "candlestick",
-        "x": drawn.x(run.candles.feed.interval),
+        "x": drawn.x(interval),
         **{name: drawn.frame[name].to_list() for name in ("open", "high", "low", "close")},
         "name": "",
         "increasing": {"line": thin, "fillcolor": colour("paper")},

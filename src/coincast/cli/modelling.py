@@ -1,0 +1,214 @@
+"""Commands that learn and forecast: run, backtest, report, train, forecast; and the lists of what they can name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json, Plugins, day, expand
+from .printing import interruptible, show
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..clean import Cleaned
+    from ..recipe import Recipe
+    from ..runs import Run
+
+ALL_MODELS = "naive,naive-conformal,ewma-t,garch-t,seed-lstm,lstm-t"
+TEST_SHARE = 0.3
+# `run` shows the classic network as it is always shown: fitted once, on one chronological split. In a backtest it is
+# refitted at its own pace.
+FITTED_ONCE = {"seed-lstm": {"refit_days": 0}}
+SEEDS = 8
+
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A TOML file of settings.")]
+Horizons = Annotated[str | None, typer.Option("--horizon", help="Intervals ahead, such as 1,7.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="First of the networks' eight seeds.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """How to walk forward, and where to leave the result."""
+
+    test_from: Annotated[
+        str | None, typer.Option("--test-from", help="First day forecast; by default the last 30 % of a file.")
+    ] = None
+    models: Annotated[str, typer.Option("--models", help="Models to compare, by name.")] = ALL_MODELS
+    recipe: RecipeFile = None
+    plugin: Plugins = None
+    horizon: Horizons = None
+    seed: Seed = None
+    processes: Annotated[int | None, typer.Option("--processes", min=1, help="Worker processes; one a core.")] = None
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("out")
+
+    def go(self, source: Source, tables: Mapping[str, Mapping[str, Any]], *, quiet: bool) -> Run:
+        """Read, learn, forecast, score, save. Interrupted, the same command goes on from there."""
+        from .. import terminal
+        from ..runs import walk
+        from ..workers import Processes
+
+        cleaned, words = source.load()
+        interval = cleaned.candles.feed.interval.name
+        wanted = choose(self.models, interval, self.recipe, self.plugin, self.horizon, self.seed, tables)
+        start = day(self.test_from) if self.test_from else _default_start(cleaned, words)
+        workers = Processes(self.processes or _cores(), tuple(self.plugin or ()))
+        with (
+            interruptible("Interrupted. Finished blocks are kept: the same command goes on from there."),
+            terminal.progress(wanted, cleaned.candles, start, quiet=quiet) as monitor,
+        ):
+            return walk(cleaned, words, wanted, start, self.out, do=workers, monitor=monitor)
+
+
+@expand
+def run(source: Source, walk: Walk, json: Json = False) -> None:
+    """Candles in; a verdict, a forecast and a report out."""
+    done = walk.go(source, FITTED_ONCE, quiet=json)
+    _show(done, _draw(done, walk.out), json)
+
+
+@expand
+def backtest(source: Source, walk: Walk, json: Json = False) -> None:
+    """The same without the page: walk forward, score, save."""
+    _show(walk.go(source, {}, quiet=json), None, json)
+
+
+def report(out: Annotated[Path, typer.Argument(help="Folder of an earlier run or backtest.")] = Path("out")) -> None:
+    """Draw report.html again from what a run left."""
+    from ..runs import Run
+
+    typer.echo(_draw(Run.load(out), out))
+
+
+@expand
+def train(
+    source: Source,
+    model: Annotated[str, typer.Option("--model", help="The model to train, by name.")] = "lstm-t",
+    recipe: RecipeFile = None,
+    plugin: Plugins = None,
+    horizon: Horizons = None,
+    seed: Seed = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("model"),
+) -> None:
+    """Train one model on all the candles and save it."""
+    from .. import terminal
+    from ..fitted import fit
+    from ..output import vacant
+
+    vacant(out)
+    cleaned, _ = source.load()
+    [wanted] = choose(model, cleaned.candles.feed.interval.name, recipe, plugin, horizon, seed, {})
+    with terminal.one_bar(model) as watch:
+        fitted = fit(wanted, cleaned.candles, watch=watch)
+    fitted.save(out)
+    typer.echo(f"{model} has learnt from {cleaned.candles.feed} until {fitted.cutoff:%Y-%m-%d %H:%M} UTC: {out}")
+
+
+@expand
+def forecast(
+    source: Source,
+    model: Annotated[Path, typer.Option("--model", help="Folder that `train` or a run wrote.")],
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Ask a trained model what comes after the newest candle."""
+    from .. import terminal
+    from ..fitted import Fitted, predict
+    from ..runs import outlook_document
+
+    load_plugins(plugin)
+    fitted = Fitted.load(model)
+    cleaned, _ = source.load()
+    newest = predict(fitted, cleaned.candles)
+    show(terminal.outlook(newest), outlook_document(newest), json)
+
+
+def models(plugin: Plugins = None, json: Json = False) -> None:
+    """Name the models and say what each is."""
+    from .. import terminal
+    from ..models import MODELS, model_named
+
+    load_plugins(plugin)
+    listed = {name: terminal.first_sentence(model_named(name)) for name in MODELS}
+    show(terminal.catalogue(listed), listed, json)
+
+
+def features(plugin: Plugins = None, json: Json = False) -> None:
+    """Name the features and say what each measures."""
+    from .. import terminal
+    from ..features import FEATURES
+
+    load_plugins(plugin)
+    listed = {name: feature.says for name, feature in FEATURES.items()}
+    show(terminal.catalogue(listed), listed, json)
+
+
+def choose(
+    names: str,
+    interval: str,
+    recipe: Path | None,
+    plugins: list[Path] | None,
+    horizon: str | None,
+    seed: int | None,
+    tables: Mapping[str, Mapping[str, Any]],
+) -> list[Recipe]:
+    """A recipe a model: what suits the interval and the command, then the file's settings, then the options'."""
+    from ..feed import Interval
+    from ..recipe import pace, read_settings, recipes
+
+    load_plugins(plugins)
+    settings: dict[str, Any] = pace(Interval(interval))
+    said = read_settings(recipe) if recipe else {}
+    own = said.pop("models", {})
+    settings |= said
+    settings["models"] = {name: {**tables.get(name, {}), **own.get(name, {})} for name in {**tables, **own}}
+    if horizon:
+        settings["horizons"] = horizon.split(",")
+    if seed is not None:
+        settings["seeds"] = tuple(range(seed, seed + SEEDS))
+    return recipes([name.strip() for name in names.split(",") if name.strip()], settings)
+
+
+def load_plugins(paths: list[Path] | None) -> None:
+    """Make the models and features of these files known."""
+    from ..recipe import load_plugin
+
+    for path in paths or ():
+        load_plugin(path)
+
+
+def _default_start(cleaned: Cleaned, name: str) -> datetime:
+    """A sample's own first day of test; otherwise the last share of the bars."""
+    from ..feed import from_numpy
+    from ..sample import SAMPLES
+
+    if name in SAMPLES:
+        return SAMPLES[name].test_from
+    time = cleaned.candles.time
+    return from_numpy(time[round(len(time) * (1 - TEST_SHARE))])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _draw(done: Run, out: Path) -> Path:
+    from ..output import write
+    from ..report import render
+
+    page = out / "report.html"
+    write(page, render(done).encode())
+    return page
+
+
+def _show(done: Run, page: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from .. import terminal
+
+    show(terminal.result(done, page, Console().width), done.document(), as_json)

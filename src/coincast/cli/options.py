@@ -1,0 +1,76 @@
+"""Options that several commands share: a command asks for `source: Source` and has every option of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from ..errors import RecipeError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with models or features of yours.")]
+StoreFolder = Annotated[
+    Path, typer.Option("--store", envvar="COINCAST_STORE", help="Folder in which `fetch` keeps candles.")
+]
+# Exit code of a command whose answer is no.
+NO = 1
+
+STORE = Path("candles")
+# In that folder: the outside series.
+OUTSIDE_FOLDER = "outside"
+
+
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with each parameter that is a dataclass replaced by that dataclass's fields, an option each."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        parameters += _options(groups[name]) if name in groups else [_option(name, hints[name], parameter.default)]
+
+    @wraps(command)
+    def expanded(**given: Any) -> None:
+        built = {
+            name: group(**{option.name: given.pop(option.name) for option in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**built, **given)
+
+    # Where typer looks for the parameters of a command.
+    expanded.__dict__["__signature__"] = inspect.Signature(parameters)
+    expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return expanded
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [_option(option.name, hints[option.name], option.default) for option in fields(group)]
+
+
+def _option(name: str, hint: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=default)
+
+
+def day(text: str, *, last: bool = False) -> datetime:
+    """An option's time in UTC: a day's start, or its end if it is the last day wanted; `2017` and `2017-08` are days.
+
+    Raises:
+        RecipeError: it is not a date.
+    """
+    whole = text + "2000-01-01"[len(text) :] if text[:4].isdigit() and len(text) in {4, 7} else text
+    try:
+        time = datetime.fromisoformat(whole)
+    except ValueError as error:
+        raise RecipeError(
+            f"{text!r} is not a date.", "It bounds what is used.", "Write it as 2020-01-31 or 2020-01-31T12:00Z."
+        ) from error
+    if last and len(whole) == len("2020-01-31"):
+        time += timedelta(days=1)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

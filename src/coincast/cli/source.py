@@ -1,0 +1,187 @@
+"""Which candles the options ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import DataError, RecipeError
+from .options import OUTSIDE_FOLDER, STORE, StoreFolder, day
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ..clean import Cleaned
+    from ..records import Records
+    from ..rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Candles that ship inside, those of a file, or those `fetch` has stored."""
+
+    feed: Annotated[
+        str | None, typer.Option("--feed", help="Stored candles, such as binance:BTC/USDT:1h; @7 asks for snapshot 7.")
+    ] = None
+    store: StoreFolder = STORE
+    sample: Annotated[str | None, typer.Option("--sample", help="Candles that ship inside: btc-1d or btc-1h.")] = None
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="A CSV or Parquet file of candles, labelled by bar open.")
+    ] = None
+    symbol: Annotated[str | None, typer.Option("--symbol", help="What the file holds, as BASE/QUOTE.")] = None
+    interval: Annotated[
+        str | None, typer.Option("--interval", help="The bars' length; read off the file if left out.")
+    ] = None
+    exchange: Annotated[str, typer.Option("--exchange", help="Where the file's candles were traded.")] = "file"
+    tz: Annotated[str | None, typer.Option("--tz", help="Zone of times that carry none, such as Europe/Berlin.")] = None
+    outside: Annotated[
+        list[str] | None, typer.Option("--outside", help="Join an outside series: NAME as fetched, or NAME=FILE.")
+    ] = None
+    label: Annotated[str | None, typer.Option("--label", help="Which end of a bar its time names: open or close.")] = (
+        None
+    )
+    since: Annotated[str | None, typer.Option("--since", help="Use bars from this day on.")] = None
+    until: Annotated[str | None, typer.Option("--until", help="Use bars up to this day, itself included.")] = None
+
+    def load(self) -> tuple[Cleaned, str]:
+        """The candles, cleaned and cut to the days asked for, and the words for where they are from.
+
+        Raises:
+            RecipeError: the options contradict one another.
+            DataError: there are no such candles.
+        """
+        self.demand_one()
+        if self.feed is not None:
+            cleaned, words = self._stored(self.feed)
+        elif self.csv is not None:
+            cleaned, words = self._file(self.csv), self.csv.name
+        else:
+            words = self.sample or "btc-1d"
+            cleaned = _sample(words)
+        return self._joined(self._cut(cleaned)), words
+
+    def demand_one(self) -> None:
+        """Refuse two sources at once.
+
+        Raises:
+            RecipeError: two are given.
+        """
+        named = [f"--{name}" for name in ("feed", "sample", "csv") if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise RecipeError(
+                f"Both {' and '.join(named)} are given.", "Candles come from one source at a time.", "Give one."
+            )
+
+    def rows(self, path: Path) -> Rows:
+        """The bars of a file as they stand in it.
+
+        Raises:
+            DataError: it cannot be read, or its bars are not of the interval stated.
+        """
+        from ..feed import Interval
+        from ..files import read
+        from ..rows import infer_interval
+
+        rows = read(path, self.tz, self.label)
+        if self.interval and (found := infer_interval(rows)) != Interval(self.interval):
+            raise DataError(
+                f"--interval says {self.interval}, the bars of {path} are {found} apart.",
+                "A wrong interval would shift every horizon.",
+                f"Leave --interval out or set it to {found}.",
+            )
+        return rows
+
+    def _stored(self, name: str) -> tuple[Cleaned, str]:
+        """The candles of a snapshot; its number is part of the words, so that they ask for the same bars again."""
+        from ..clean import clean_records
+
+        records, words = stored(name, self.store)
+        return clean_records(records), words
+
+    def _file(self, path: Path) -> Cleaned:
+        """The candles of a file, unless its times cannot be trusted; what else is grave is said on stderr."""
+        from ..feed import Feed
+        from ..quality import DEFECTS, examine
+        from ..rows import infer_interval
+
+        if self.symbol is None:
+            raise RecipeError(
+                "No --symbol is given.",
+                "A file of candles does not say what was traded and in which currency prices are.",
+                "Add --symbol BASE/QUOTE, such as --symbol BTC/USDT.",
+            )
+        rows = self.rows(path)
+        quality = examine(rows, Feed(self.exchange, self.symbol, infer_interval(rows)), source=path.name)
+        if quality.cleaned is None:
+            worst = quality.worst_first[0]
+            raise DataError(worst.says, "There is nothing to forecast from.", worst.do, worst.defect)
+        for one in quality.worst_first:
+            harm = DEFECTS[one.defect].harm
+            if one.grade == "F" and harm == "time":
+                raise DataError(one.says, "Every forecast would be made from the wrong bars.", one.do, one.defect)
+            if harm == "invented":
+                typer.echo(f"warning: {one.says} {one.do}", err=True)
+        return quality.cleaned
+
+    def _cut(self, cleaned: Cleaned) -> Cleaned:
+        candles = cleaned.candles
+        if self.since:
+            candles = candles.since(day(self.since))
+        if self.until:
+            candles = candles.until(min(day(self.until, last=True), candles.end))
+        return replace(cleaned, candles=candles)
+
+    def _joined(self, cleaned: Cleaned) -> Cleaned:
+        """The candles with the outside series asked for."""
+        if not self.outside:
+            return cleaned
+        from ..external import Archive, join, read
+
+        coin = cleaned.candles.feed.base
+        archive = Archive(self.store / OUTSIDE_FOLDER)
+        series = [
+            read(file, name, coin) if file else archive.read(name, coin)
+            for name, _, file in (text.partition("=") for text in self.outside)
+        ]
+        return replace(cleaned, candles=join(cleaned.candles, *series))
+
+
+def stored(
+    name: str, folder: Path, since: datetime | None = None, until: datetime | None = None
+) -> tuple[Records, str]:
+    """What a store holds of a feed, `binance:BTC/USDT:1h`, or held at a snapshot, `binance:BTC/USDT:1h@7`.
+
+    Returns:
+        The records, and the name with the snapshot's number.
+
+    Raises:
+        RecipeError: the name is not of this form.
+        DataError: the feed is not stored, or had no such snapshot.
+    """
+    from ..feed import Feed
+    from ..store import Store
+
+    feed_name, _, number = name.partition("@")
+    if number and not number.isdigit():
+        raise RecipeError(
+            f"{number!r} is not the number of a snapshot.", "Snapshots are counted.", "Write it as FEED@7."
+        )
+    feed, store = Feed.parse(feed_name), Store(folder)
+    held = store.snapshot(feed)
+    if not held.number:
+        raise DataError(
+            f"{feed} is not stored in {folder}.",
+            "There is nothing to read.",
+            f"Get it with: coincast fetch {feed}",
+        )
+    snapshot = int(number) if number else held.number
+    return store.read(feed, since, until, snapshot=snapshot), f"{feed}@{snapshot}"
+
+
+def _sample(name: str) -> Cleaned:
+    from ..sample import load
+
+    return load(name)
