@@ -60,9 +60,8 @@ def text() -> str:
     )
     parts += [f"| `{s.name}` | {s.says} | {s.source} | {s.delay} | {s.licence} |" for s in OUTSIDE.values()]
     parts += [f"\n`{name}` is refused. {why}" for name, why in REFUSED.items()]
-    parts.append(
-        "\n## Defects\n\nWhat `coincast check` can find.\n\n| defect | what it is | grade | what to do |\n|---|---|---|---|"
-    )
+    parts.append("\n## Defects\n\nWhat `coincast check` can find.\n")
+    parts.append("| defect | what it is | grade | what to do |\n|---|---|---|---|")
     grades = {harm: rule.split(":")[0] for harm, rule in HARMS.items()}
     parts += [f"| {name} | {d.is_} | {grades[d.harm]} | {d.do} |" for name, d in DEFECTS.items()]
     return "\n".join(parts) + "\n"

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from bench.proof.receipt import keep
 
 from coincast.feed import Feed
 from coincast.records import RECORD, Records
@@ -151,6 +152,7 @@ def killed_at_step(folder: Path, step: int) -> bool:
 
 
 def main() -> int:
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder, seed = Path(name), int(os.environ.get("COINCAST_SEED", "0"))
         killed_at_random(folder, seed, KILLS)
@@ -159,6 +161,8 @@ def main() -> int:
         while killed_at_step(folder, step):
             step += 1
         print(f"One killed before each of {step - 1} file operations: nothing lost, doubled or torn.")
+    result = {"seed": seed, "killed_at_random": KILLS, "killed_at_each_operation": step - 1, "digest": digests()[-1]}
+    keep("kill_store", {**result, "seconds": round(time.monotonic() - began), "holds": True})
     return 0
 
 

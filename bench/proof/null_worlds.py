@@ -7,16 +7,14 @@ found, at its size. The results are written to `null_worlds.json` beside this fi
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from bench.proof.autoregression import Autoregression
+from bench.proof.receipt import keep
 from scipy.stats import norm
 
 from coincast.backtest import silent
@@ -31,7 +29,6 @@ from coincast.trials import SIGNIFICANCE, Pooled, Trial, pool, trials
 from coincast.workers import Processes
 from coincast.worlds import Law, draw
 
-RESULTS = Path(__file__).with_suffix(".json")
 PROCESSES = 2
 
 BASELINES = (Naive(), NaiveConformal(), EwmaT(), GarchT())
@@ -156,12 +153,6 @@ def seeds(seed: int, worlds: int) -> list[int]:
     return [int(world) for world in np.random.SeedSequence(seed).generate_state(worlds)]
 
 
-def commit() -> str:
-    """The code's commit, with a mark if the working tree differs from it."""
-    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--abbrev=40", "--dirty"]
-    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def main() -> int:
     """Run all, print what was checked, write the results; 1 if something does not hold."""
     seed, start = int(os.environ.get("COINCAST_SEED", "1")), time.monotonic()
@@ -170,7 +161,6 @@ def main() -> int:
     for check in checks:
         print(f"{'holds' if check.holds else 'FAILS':6} {check.found:9.4f} {check.limit:9.4f}  {check.what}")
     document = {
-        "commit": commit(),
         "seed": seed,
         "seconds": round(time.monotonic() - start),
         "holds": all(check.holds for check in checks),
@@ -178,5 +168,5 @@ def main() -> int:
         "pooled": {name: [asdict(p) | {"z": p.z} for p in pooled] for name, pooled in found.items()},
         "studies": {name: study.document() for name, study in (NULL | SIGNAL).items()},
     }
-    RESULTS.write_text(json.dumps(document, indent=1, default=np.generic.item) + "\n")
+    keep("null_worlds", document)
     return 0 if document["holds"] else 1
