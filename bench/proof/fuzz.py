@@ -11,6 +11,7 @@ results are written to `fuzz.json` beside this file.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import math
 import os
@@ -21,15 +22,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+
+from bench.proof.receipt import keep
 
 from coincast.errors import ExchangeError, RecipeError
 from coincast.exchanges.exchange import CcxtExchange
 from coincast.feed import Feed
 from coincast.records import accept
 
-RESULTS = Path(__file__).with_suffix(".json")
 MESSAGES = 100_000
 NOW = datetime(2024, 3, 1, 12, 0, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -126,6 +127,11 @@ STRANGE: tuple[Json, ...] = (
 )
 
 
+def _strange(chance: random.Random) -> Json:
+    # A copy: what is put into a body may be damaged further.
+    return copy.deepcopy(chance.choice(STRANGE))
+
+
 def damaged(body: Json, chance: random.Random) -> bytes:
     """A body as JSON, in which something is wrong; now and then nothing is."""
     tree = json.loads(json.dumps(body))
@@ -141,11 +147,11 @@ def _tree_damage(tree: Json, chance: random.Random) -> Json:
     """One value or row of a tree changed, wherever it stands."""
     places = list(_places(tree))
     if not places:
-        return chance.choice(STRANGE)
+        return _strange(chance)
     parent, key = chance.choice(places)
     match chance.randrange(6):
         case 0:
-            parent[key] = chance.choice(STRANGE)
+            parent[key] = _strange(chance)
         case 1:
             del parent[key]
         case 2 if isinstance(parent, list):
@@ -155,7 +161,7 @@ def _tree_damage(tree: Json, chance: random.Random) -> Json:
         case 4:
             parent[key] = _moved(parent[key], chance)
         case _:
-            return chance.choice((tree, [tree], {"data": tree}, chance.choice(STRANGE)))
+            return chance.choice((tree, [tree], {"data": tree}, _strange(chance)))
     return tree
 
 
@@ -275,15 +281,15 @@ def main() -> int:
     began, seed = time.monotonic(), int(os.environ.get("COINCAST_SEED", "0"))
     share = math.ceil(MESSAGES / len(FORMS))
     tallies = {name: asyncio.run(fuzzed(name, share, seed)) for name in FORMS}
-    document = {"seed": seed, "venues": {name: vars(tally) for name, tally in tallies.items()}}
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    holds = all(tally.holds for tally in tallies.values())
+    told = {name: vars(tally) for name, tally in tallies.items()}
+    keep("fuzz", {"seed": seed, "seconds": round(time.monotonic() - began), "holds": holds, "venues": told})
     for name, tally in tallies.items():
         print(
             f"{name}: {tally.messages} messages, {tally.bars} sound bars, refused {dict(tally.refused)}, errors"
             f" {dict(tally.errors)}, wrong {tally.wrong[:3]}"
         )
-    print(f"{time.monotonic() - began:.0f} s")
-    return 0 if all(tally.holds for tally in tallies.values()) else 1
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ results are written to `live_day.json` beside this file.
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from bench.proof.receipt import keep
 
 from coincast.exchanges.exchange import CcxtExchange
 from coincast.exchanges.faults import Faults
@@ -30,7 +31,6 @@ from coincast.fetching import follow
 from coincast.records import RECORD, VALUES, Records
 from coincast.store import Store
 
-RESULTS = Path(__file__).with_suffix(".json")
 START = datetime(2024, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY, SPEED = 1440, 60.0
@@ -141,15 +141,17 @@ def _judged(source: pl.DataFrame, told: Records, start: datetime, heard: Sequenc
 
 
 def main() -> int:
+    began = time.monotonic()
     lives = [Life("binance"), Life("kraken"), Life("binance", faults=FIFTH)]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(lives)) as pool:
         roots = [Path(folder) / str(number) for number in range(len(lives))]
         results = list(pool.map(lived, lives, roots))
-    document = [{"life": asdict(life), "lived": asdict(result)} for life, result in zip(lives, results, strict=True)]
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    told = [{"life": asdict(life), "lived": asdict(result)} for life, result in zip(lives, results, strict=True)]
+    holds = all(result.holds(life) for life, result in zip(lives, results, strict=True))
+    keep("live_day", {"seconds": round(time.monotonic() - began), "holds": holds, "lives": told})
     for life, result in zip(lives, results, strict=True):
         print(f"{life.feed}, {len(life.faults)} faults: {result}, {'holds' if result.holds(life) else 'DOES NOT HOLD'}")
-    return 0 if all(result.holds(life) for life, result in zip(lives, results, strict=True)) else 1
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ class CcxtExchange:
         await self._client.close()
 
     async def _look_up(self, symbol: str) -> None:
-        """Load the list of markets, and once more if the symbol is not in it: ccxt takes a torn list for a short one."""
+        """Load the list of markets, once more if the symbol is not in it: ccxt takes a torn list for a short one."""
         for _ in range(_LOOK_UPS):
             if symbol not in (self._client.markets or ()):
                 await self._client.load_markets(reload=True)
