@@ -93,8 +93,7 @@ def million(folder: Path) -> None:
         line(
             f"export 1 M bars: {name}", seconds(lambda form=form, file=file: file.write_bytes(form.encode(FEED, rows)))
         )
-        if name != "nixtla":
-            line(f"read 1 M bars: {name}", seconds(lambda file=file: read(file)))
+        line(f"read 1 M bars: {name}", seconds(lambda file=file: read(file)))
     peers(folder, records)
 
 

@@ -126,6 +126,15 @@ def test_a_bar_without_a_close_is_missing(bad):
     ]
 
 
+def test_a_gap_is_told_of_though_rows_before_the_first_close_were_dropped():
+    found = cleaned((0, None, None, None, None, 1.0), flat(8), (10, None, None, None, None, 1.0))
+    assert [(day, kind) for day, kind, *_ in repairs(found)] == [
+        (0.0, "leading"),
+        (9.0, "gap"),
+        (10.0, "missing close"),
+    ]
+
+
 def test_rows_before_the_first_close_are_dropped():
     found = cleaned(flat(0, np.nan), flat(1, 0.0), flat(2, 10.0))
     assert found.candles.start == START + 2 * DAY

@@ -1,10 +1,12 @@
 """fetch, check, replay and store as a person meets them, against a real exchange on loopback."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,12 @@ from tests.test_cli import coincast
 
 from coincast.candles import Candles
 from coincast.clean import clean
+from coincast.cli.options import day
 from coincast.exchanges.faults import Faults
 from coincast.exchanges.replay import Replay, serve
 from coincast.feed import Feed
 from coincast.files import read
+from coincast.records import Records
 from coincast.store import Store
 from coincast.worlds import Law, draw
 
@@ -87,15 +91,83 @@ def test_a_run_can_be_run_again_on_the_bars_it_saw(port, kept, tmp_path, monkeyp
     command = ["backtest", "--models", "naive", "--processes", "1", "--store", str(kept)]
     assert coincast(monkeypatch, *command, "--feed", FEED, "--out", str(tmp_path / "first")) == 0
     first = json.loads((tmp_path / "first" / "report.json").read_text())
-    assert first["source"] == f"{FEED}@1"
+    assert re.fullmatch(re.escape(FEED) + "@1#[0-9a-f]{12}", first["source"])
     corrected = tmp_path / "corrected.csv"
     frame = CANDLES.frame.tail(50).with_columns(pl.col("open", "high", "low", "close") * 1.01)
     frame.drop("observed").with_columns(pl.col("time").dt.strftime("%FT%TZ")).write_csv(corrected)
-    assert coincast(monkeypatch, "store", "import", str(corrected), FEED, "--store", str(kept)) == 0
+    correct = ["store", "import", str(corrected), FEED, "--store", str(kept)]
+    assert coincast(monkeypatch, *correct, "--replace") == 0
     for asked, same in ((FEED, False), (first["source"], True)):
         out = tmp_path / asked.replace("/", "")
         assert coincast(monkeypatch, *command, "--feed", asked, "--out", str(out)) == 0
         assert (json.loads((out / "report.json").read_text())["digest"] == first["digest"]) is same
+
+
+def test_an_import_leaves_what_is_stored_alone_unless_told_otherwise(kept, tmp_path, monkeypatch):
+    other = tmp_path / "other.csv"
+    frame = CANDLES.frame.tail(50).with_columns(pl.col("open", "high", "low", "close") * 1.01)
+    frame.drop("observed").with_columns(pl.col("time").dt.strftime("%FT%TZ")).write_csv(other)
+    before = Store(kept).read(Feed.parse(FEED)).digest
+    assert coincast(monkeypatch, "store", "import", str(other), FEED, "--store", str(kept)) == 0
+    assert Store(kept).read(Feed.parse(FEED)).digest == before
+    assert coincast(monkeypatch, "store", "import", str(other), FEED, "--replace", "--store", str(kept)) == 0
+    assert Store(kept).read(Feed.parse(FEED)).latest["revision"].sum() == 50
+
+
+def test_what_was_in_hand_then_is_not_what_is_known_now(kept, monkeypatch, capsys):
+    [seen_at] = Store(kept).read(Feed.parse(FEED)).frame["seen_at"].unique()
+    early = f"{seen_at - timedelta(minutes=1):%Y-%m-%dT%H:%MZ}"
+    late = f"{seen_at + timedelta(minutes=1):%Y-%m-%dT%H:%MZ}"
+    capsys.readouterr()
+    assert coincast(monkeypatch, "check", "--feed", f"{FEED}@{late}", "--store", str(kept), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == BARS
+    assert coincast(monkeypatch, "check", "--feed", f"{FEED}@{early}", "--store", str(kept)) == 2
+    assert coincast(monkeypatch, "check", "--feed", f"{FEED}@1#000000000000", "--store", str(kept)) == 2
+    assert "made anew" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("when", ["x", "²", "2"])
+def test_a_snapshot_that_is_none(when, kept, monkeypatch, capsys):
+    assert coincast(monkeypatch, "run", "--feed", f"{FEED}@{when}", "--store", str(kept)) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_file_of_another_interval_is_not_imported(kept, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "daily.csv"
+    candles_of(walk(400, seed=5)).frame.drop("observed").with_columns(pl.col("time").dt.strftime("%FT%TZ")).write_csv(
+        file
+    )
+    assert coincast(monkeypatch, "store", "import", str(file), FEED, "--store", str(kept)) == 2
+    assert "1d apart" in capsys.readouterr().err
+
+
+def test_a_bar_that_has_not_closed_is_not_used(tmp_path, monkeypatch, capsys):
+    """A file written today holds today's bar, and today is not over."""
+    frame = candles_of(walk(400, seed=5)).frame.drop("observed")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    times = [today - (len(frame) - 1 - row) * timedelta(days=1) for row in range(len(frame))]
+    file = tmp_path / "today.csv"
+    frame.with_columns(time=pl.Series([f"{time:%Y-%m-%d}" for time in times])).write_csv(file)
+    assert coincast(monkeypatch, "check", "--csv", str(file), "--json") in {0, 1}
+    assert "unclosed" in {one["defect"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    out = tmp_path / "out"
+    run = ["backtest", "--models", "naive", "--processes", "1", "--symbol", "A/B", "--out", str(out)]
+    assert coincast(monkeypatch, *run, "--csv", str(file)) == 0
+    assert json.loads((out / "report.json").read_text())["span"]["end"] == today.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "end"),
+    [
+        ("2017", datetime(2017, 1, 1, tzinfo=UTC), datetime(2018, 1, 1, tzinfo=UTC)),
+        ("2017-12", datetime(2017, 12, 1, tzinfo=UTC), datetime(2018, 1, 1, tzinfo=UTC)),
+        ("2017-02", datetime(2017, 2, 1, tzinfo=UTC), datetime(2017, 3, 1, tzinfo=UTC)),
+        ("2017-01-31", datetime(2017, 1, 31, tzinfo=UTC), datetime(2017, 2, 1, tzinfo=UTC)),
+        ("2017-01-31T12:00", datetime(2017, 1, 31, 12, tzinfo=UTC), datetime(2017, 1, 31, 12, tzinfo=UTC)),
+    ],
+)
+def test_a_year_a_month_and_a_day_end_where_they_end(text, first, end):
+    assert (day(text), day(text, last=True)) == (first, end)
 
 
 def test_the_candles_of_a_run_say_who_told_them_and_when(kept, tmp_path, monkeypatch):
@@ -116,6 +188,9 @@ def test_a_second_venue_lends_what_is_missing(port, tmp_path, monkeypatch, capsy
     assert coincast(monkeypatch, "fetch", "kraken:BTC/USDT:1h", "--replay", str(port), *store) == 0
     assert coincast(monkeypatch, "store", "repair", FEED, "--from", "kraken:BTC/USDT:1h", *store) == 0
     assert "5 bars lent" in capsys.readouterr().out.splitlines()[-1]
+    assert coincast(monkeypatch, "store", "export", FEED, str(tmp_path / "own.csv"), *store) == 0
+    assert "5 lent ones are left out" in capsys.readouterr().out
+    assert len(read(tmp_path / "own.csv")) == BARS - 5
     assert coincast(monkeypatch, "check", "--feed", FEED, *store, "--json") == 0
     findings = json.loads(capsys.readouterr().out)["findings"]
     assert [one["bars"] for one in findings if one["defect"] == "gap"] == [5]
@@ -131,7 +206,12 @@ def test_a_second_venue_lends_what_is_missing(port, tmp_path, monkeypatch, capsy
         (["fetch", "google_trends"], "leaks"),
         (["fetch", "fear_gred"], "fear_greed"),
         (["run", "--feed", FEED], "coincast fetch"),
-        (["run", "--feed", f"{FEED}@x"], "snapshot"),
+        (["fetch", FEED, "--replay", "1"], "No replay listens"),
+        (["fetch", FEED, "--replay", "PORT", "--speed", "nan"], "--speed"),
+        (["fetch", FEED, "--since", "2019-03-05", "--until", "2019-03-01"], "not before"),
+        (["check", "--sample", "btc-1d", "--since", "2099"], "No bar lies"),
+        (["store", "verify", FEED], "coincast fetch"),
+        (["check", "--outside", "vix"], "--outside"),
         (["run", "--feed", FEED, "--sample", "btc-1d"], "Both"),
         (["store", "export", FEED, "x", "--format", "xls"], "freqtrade"),
         (["store", "import", "missing.csv", FEED], "missing.csv"),
@@ -229,6 +309,25 @@ def test_a_second_series_shows_a_label_one_bar_late(tmp_path, monkeypatch, capsy
     )
     assert "label late" in {one["defect"] for one in json.loads(capsys.readouterr().out)["findings"]}
     assert read(better).frame["time"][0] == read(right).frame["time"][0]
+
+
+def test_a_corrected_copy_never_replaces_its_original(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "line.csv"
+    bars_on_a_line().with_columns(pl.col("time").dt.strftime("%FT%TZ")).write_csv(file)
+    before = file.read_bytes()
+    assert coincast(monkeypatch, "check", "--csv", str(file), "--fix", str(file)) == 2
+    assert file.read_bytes() == before
+
+
+def test_a_bad_tick_in_the_store_is_named(tmp_path, monkeypatch, capsys):
+    wick = CANDLES.frame.with_columns(
+        high=pl.when(pl.int_range(pl.len()) == 200).then(pl.col("high") * 50).otherwise("high")
+    )
+    store, feed = Store(tmp_path), Feed.parse(FEED)
+    with store.writer(feed) as writer:
+        writer.append(Records.of_candles(Candles(feed, wick), CANDLES.end, "binance"))
+    assert coincast(monkeypatch, "check", "--feed", FEED, "--store", str(tmp_path), "--json") == 0
+    assert "bad tick" in {one["defect"] for one in json.loads(capsys.readouterr().out)["findings"]}
 
 
 def test_a_file_that_is_no_table_is_graded_and_one_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):

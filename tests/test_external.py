@@ -122,6 +122,12 @@ def test_nothing_is_known_before_it_ended():
     assert daily(3, lag=HOUR).delayed(-HOUR).frame["available_at"].equals(daily(3).frame["ended_at"], check_names=False)
 
 
+def test_outside_series_are_compared_by_identity():
+    one = daily(3)
+    assert one in [daily(3), one]
+    assert one != daily(3)
+
+
 def test_several_series_stand_side_by_side():
     candles = candles_of(walk(10, 0))
     joined = join(join(candles, daily(10)), daily(10, name="b"), daily(5, name="c", first=5))
@@ -457,6 +463,61 @@ def test_a_later_fetch_asks_for_the_newest_month_again(source, tmp_path):
     assert fetch("active_addresses", archive, "ETH", source.url).added == 0
     starts = [query["start_time"] for _, query in source.asked]
     assert starts == ["2010-01-01"] * 2 + ["2024-02-07"] * 2
+
+
+def test_a_source_that_tells_the_same_full_page_for_ever(source):
+    page = [{"fundingTime": 1_700_000_000_000 + n, "fundingRate": "0.0001"} for n in range(1000)]
+    source.answers["/fapi/v1/fundingRate"] = page
+    with pytest.raises(DataError, match="a full page tells nothing new"):
+        download("funding", "ETH", url=source.url)
+    assert len(source.asked) == 2
+
+
+@pytest.mark.parametrize("days", [["2024-03-05", "2024-03-06"], []])
+def test_a_source_that_repeats_its_token_for_ever(days, source):
+    data = [{"time": f"{day}T00:00:00.000000000Z", "AdrActCnt": "5"} for day in days]
+    source.answers["/v4/timeseries/asset-metrics"] = {"data": data, "next_page_token": "0.MjAyNA"}
+    with pytest.raises(DataError, match="tells nothing new"):
+        download("active_addresses", "ETH", url=source.url)
+    assert len(source.asked) == (2 if days else 1)
+
+
+def test_a_page_without_a_value_is_no_end(source):
+    """A metric may begin after its coin."""
+    pages = {None: ("2024-03-05", None, "a"), "a": ("2024-03-06", None, "b"), "b": ("2024-03-07", "5", None)}
+
+    def answer(query):
+        day, count, token = pages[query.get("next_page_token")]
+        return {"data": [{"time": f"{day}T00:00:00Z", "AdrActCnt": count}], "next_page_token": token}
+
+    source.answers["/v4/timeseries/asset-metrics"] = answer
+    assert download("active_addresses", "ETH", url=source.url)[0].frame["value"].to_list() == [5.0]
+
+
+def test_restated_history_is_said_when_it_is_first_fetched(source, tmp_path):
+    values = [{"x": stamp(2024, 3, 7) - 86_400 * day, "y": 1e8 + day} for day in range(100)]
+    source.answers["/charts/hash-rate"] = {"values": values}
+    archive = Archive(tmp_path)
+    [note] = fetch("hash_rate", archive, url=source.url).notes
+    # The last ends 2024-03-08, and of those after 2024-02-07 12:30 there are 30.
+    assert note == (
+        "blockchain.com charts restates hash_rate: 70 values from before 2024-02-07 were first fetched now."
+        " They stand as public when they were due, but may differ from what was public then."
+    )
+    values[50]["y"] = 2e8
+    source.now += HOUR
+    again = fetch("hash_rate", archive, url=source.url)
+    # What is restated from now on is available from now on.
+    assert (again.added, again.notes) == (1, ())
+    source.now += 45 * DAY
+    values[:0] = [{"x": stamp(2024, 3, 7) + 86_400 * day, "y": 1e8} for day in range(40, 0, -1)]
+    assert "15 values from before 2024-03-23" in fetch("hash_rate", archive, url=source.url).notes[0]
+
+
+def test_a_series_that_is_never_restated_needs_no_note(source, tmp_path):
+    source.answers["/fng/"] = FEAR_GREED
+    source.now += 90 * DAY
+    assert fetch("fear_greed", Archive(tmp_path), url=source.url).notes == ()
 
 
 def test_a_failure_that_passes_is_tried_again_with_the_pause_asked_for(source):

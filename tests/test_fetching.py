@@ -1,6 +1,9 @@
 """Fetch, follow and repair: the store ends whole, however often it was interrupted, and no question is put twice."""
 
 import asyncio
+import os
+import signal
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from bench.proof.kill_fetch import killed
 
 import simulated
+from coincast.candles import PRICES
 from coincast.errors import DataError, ExchangeError, OutputError, RecipeError
 from coincast.exchanges.stream import OVERLAP
 from coincast.exchanges.venues import VENUES
@@ -179,7 +183,49 @@ def test_rows_that_cannot_be_are_counted(store):
 
     fetched = fetch(FEED, store, START, exchange=on(MARKET, page_fault=fault))
     assert fetched.refused == {"impossible": 1}
-    assert fetched.missing == sum(GAPS.values()) + 1
+    assert fetched.missing == sum(GAPS.values()), "the exchange has the bar, if not a right one"
+
+
+def test_a_hole_beside_a_refused_row_is_asked_for_again_and_no_other(store, whole):
+    ill = {milliseconds(START + hour * HOUR) for hour in (1010, 1030)}
+
+    def fault(rows):
+        return [[*row[:2], 0.0, *row[3:]] if row[0] in ill else row for row in rows]
+
+    fetched = fetch(FEED, store, START, exchange=on(MARKET, page_fault=fault))
+    assert (fetched.refused, fetched.missing) == ({"impossible": 2}, sum(GAPS.values()))
+    again = on(MARKET, start=NOW + timedelta(minutes=5))
+    fetched = fetch(FEED, store, START, exchange=again)
+    assert again.asked_since() == [START + 1010 * HOUR]
+    assert (fetched.new, fetched.refused, fetched.missing) == (2, {}, sum(GAPS.values()))
+    assert store.read(FEED).digest == whole.digest
+    healed = on(MARKET, start=NOW + timedelta(minutes=10))
+    fetch(FEED, store, START, exchange=healed)
+    assert healed.asked == []
+
+
+def test_rows_refused_where_no_bar_came_are_counted(store):
+    exchange = on(MARKET, page_fault=lambda rows: [[row[0], -1.0, *row[2:]] for row in rows])
+    fetched = fetch(FEED, store, START, START + 50 * HOUR, exchange=exchange)
+    assert (fetched.new, fetched.refused, fetched.missing) == (0, {"impossible": 100}, 0)
+
+
+@pytest.mark.parametrize("error", [lasting(), RecipeError("No such symbol.", "", "")])
+def test_where_nothing_came_no_folder_is_left(store, error):
+    def fault(_):
+        raise error
+
+    with pytest.raises(type(error)):
+        fetch(FEED, store, START, exchange=on(MARKET, page_fault=fault))
+    assert list(store.root.iterdir()) == []
+
+
+def test_the_folders_of_other_feeds_stay(store):
+    other = replace(FEED, symbol="ETH/USDT")
+    fetch(FEED, store, START, START + 50 * HOUR, exchange=on(MARKET))
+    fetch(other, store, START, START + 50 * HOUR, exchange=on(MARKET, page_fault=lambda _: []))
+    assert store.feeds() == [FEED]
+    assert [folder.name for folder in (store.root / "binance").iterdir()] == ["BTC_USDT"]
 
 
 def test_progress_runs_to_the_whole_over_all_spans(store):
@@ -200,13 +246,22 @@ def test_a_second_writer_is_refused_before_anything_is_asked(store):
 
 
 def test_a_shallow_venue_says_what_it_cannot_tell(store):
-    exchange = on(MARKET, venue=replace(VENUES["kraken"], name="binance"))
+    exchange = on(MARKET, venue=replace(VENUES["kraken"], name="binance", depth=600))
     fetched = fetch(FEED, store, START, exchange=exchange)
-    assert store.snapshot(FEED).first > NOW - 721 * HOUR
     assert fetched.notes == (
         VENUES["kraken"].says,
-        f"binance has no 1h bars from before {NOW - 720 * HOUR:%Y-%m-%d %H:%M} any more.",
+        f"binance has no 1h bars from before {NOW - 599 * HOUR:%Y-%m-%d %H:%M} any more.",
     )
+    assert store.snapshot(FEED).first == NOW - 599 * HOUR, "the forming bar is one of the 600"
+    assert fetched.missing == GAPS[1200]
+
+
+def test_a_shallow_venue_is_asked_for_whole_bars_alone(store):
+    feed = replace(FEED, interval=Interval("4h"))
+    shallow = replace(VENUES["kraken"], name="binance", intervals=("1h", "1d"), depth=600)
+    fetched = fetch(feed, store, START, exchange=on(MARKET, venue=shallow))
+    assert store.snapshot(feed).first == NOW - 596 * HOUR
+    assert fetched.missing == GAPS[1200]
 
 
 def test_joined_bars_say_so(store):
@@ -225,6 +280,39 @@ def test_it_can_be_called_where_a_loop_runs_already(store, monkeypatch):
 
     with asyncio.Runner() as runner:
         assert runner.run(notebook()).new == COUNT - sum(GAPS.values())
+
+
+def test_an_interrupt_ends_it_where_a_loop_runs_already(store, monkeypatch):
+    monkeypatch.undo()
+    live = on(MARKET, start=NOW + HOUR / 2, latency=0.0)
+
+    async def notebook():
+        interrupt = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        interrupt.start()
+        follow(FEED, store, exchange=live)
+
+    loop = asyncio.new_event_loop()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(notebook())
+    finally:
+        loop.close()
+    assert live.left
+    with store.writer(FEED):
+        pass
+
+
+def test_its_own_error_leaves_the_thread(store, monkeypatch):
+    monkeypatch.undo()
+
+    def fault(_):
+        raise lasting()
+
+    async def notebook():
+        return fetch(FEED, store, START, exchange=on(MARKET, latency=0.0, page_fault=fault))
+
+    with asyncio.Runner() as runner, pytest.raises(ExchangeError, match="It refuses"):
+        runner.run(notebook())
 
 
 def test_an_exchange_nobody_knows(store):
@@ -278,6 +366,7 @@ def test_follow_keeps_late_corrections(store):
 # --- lent bars --------------------------------------------------------------------------------------------------------
 
 OTHER = Feed.parse("kraken:BTC/USD:1h")
+MINE = Feed.parse("okx:BTC/USDT:1h")
 
 
 @pytest.fixture
@@ -297,11 +386,58 @@ def test_holes_are_lent_and_marked(both, whole):
     assert lent["source"].unique().to_list() == ["kraken"]
     assert both.holes(FEED, START, NOW) == []
     theirs = both.read(OTHER).frame
-    columns = RECORD.names()[:7]
+    columns = RECORD.names()[:6]
     assert lent.select(columns).equals(theirs.join(lent, on="time", how="semi").select(columns))
     own = records.frame.filter(pl.col("repaired_by").is_null())
     assert Records(FEED, own).digest == whole.digest
     assert repair(FEED, OTHER, both) == 0
+
+
+def test_what_was_lent_is_seen_from_the_repair_on(both):
+    now = NOW + 5 * HOUR
+    repair(FEED, OTHER, both, now)
+    lent = both.read(FEED).frame.filter(pl.col("repaired_by").is_not_null())
+    assert lent["seen_at"].unique().to_list() == [now]
+    assert both.read(FEED).seen_by(now - HOUR).frame["repaired_by"].null_count() == COUNT - sum(GAPS.values())
+
+
+def test_what_was_lent_is_missing_at_the_venue(both):
+    repair(FEED, OTHER, both)
+    assert both.holes(FEED, START, NOW) == []
+    assert fetch(FEED, both, START, exchange=on(MARKET)).missing == sum(GAPS.values())
+
+
+def test_what_was_lent_is_asked_for_until_the_venue_tells_it(both, whole):
+    with both.writer(MINE) as writer:
+        writer.append(Records(MINE, whole.frame.with_columns(source=pl.lit("mine.csv"))))
+    repair(MINE, OTHER, both)
+    late = on(MARKET, feed=MINE, rows=bars(FEED, START, COUNT + 1), venue=replace(MARKET.venue, name="okx"))
+    fetched = fetch(MINE, both, START, exchange=late)
+    assert (fetched.new, fetched.missing) == (sum(GAPS.values()), 0)
+    latest = both.read(MINE).latest
+    assert latest["repaired_by"].null_count() == len(latest) == COUNT
+
+
+def test_a_bad_tick_is_not_lent(both):
+    bad = START + 700 * HOUR
+    tenfold = [pl.when(pl.col("time") == bad).then(10 * pl.col(name)).otherwise(name) for name in PRICES]
+    frame = both.read(OTHER).frame.with_columns(
+        *(price.alias(name) for price, name in zip(tenfold, PRICES, strict=True)), seen_at=pl.col("seen_at") + HOUR
+    )
+    with both.writer(OTHER) as writer:
+        writer.append(Records(OTHER, frame))
+    assert repair(FEED, OTHER, both) == sum(GAPS.values()) - 1
+    assert both.holes(FEED, START, NOW) == [(bad, bad + HOUR)]
+
+
+def test_what_was_lent_is_not_lent_on(both):
+    third = Feed.parse("coinbase:BTC/USD:1h")
+    told = both.read(OTHER).frame.with_columns(source=pl.lit("coinbase"))
+    with both.writer(third) as writer:
+        writer.append(Records(third, told.filter(~pl.col("time").is_between(START + 600 * HOUR, START + 899 * HOUR))))
+    repair(third, OTHER, both)
+    assert both.holes(third, START, NOW) == []
+    assert repair(FEED, third, both) == sum(GAPS.values()) - GAPS[640]
 
 
 def test_a_bar_in_which_the_lender_traded_nothing_is_not_lent(both, store):
@@ -339,6 +475,12 @@ def test_what_is_not_stored_or_prices_something_else_lends_nothing(both):
         writer.append(accept(dear, rows, NOW, "okx").records)
     with pytest.raises(DataError, match="bad tick"):
         repair(FEED, dear, both)
+    later = Feed.parse("okx:BTC/USD:1h")
+    rows = bars(FEED, NOW, 10)
+    with both.writer(later) as writer:
+        writer.append(accept(later, rows, NOW + 10 * HOUR, "okx").records)
+    with pytest.raises(DataError, match="have no bar at the same time"):
+        repair(FEED, later, both)
 
 
 # --- killed, through ccxt and the replay ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import coincast
 
 # From the ground up. Modules on one line do not know each other.
 FLOORS = """
-    errors threads student_t
+    errors threads student_t progress
     feed output
     candles
     rows
@@ -36,7 +36,7 @@ FLOORS = """
     exchanges.replay
     exchanges
     store
-    fetching
+    fetching importing
     external.outside external.web
     external.series
     external.sentiment external.funding external.chain external.markets

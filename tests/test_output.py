@@ -48,6 +48,36 @@ def test_a_rename_is_on_the_disk_before_it_is_told(tmp_path: Path, monkeypatch):
     assert synced == [4, "folder"]
 
 
+@pytest.fixture
+def unsettled(monkeypatch):
+    """No folder can be brought to the disk."""
+    sync = os.fsync
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(5, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", refuse)
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_a_file_that_stands_and_may_not_outlast_a_power_cut_is_said_to(tmp_path: Path):
+    (tmp_path / "a.json").write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"a\.json is written, but .*Input/output error.* power cut") as caught:
+        write(tmp_path / "a.json", b"new")
+    assert "cannot be written" not in str(caught.value)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.json", b"new")]
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_so_is_a_folder(tmp_path: Path):
+    with pytest.raises(OutputError, match="model is written, but"), new_folder(tmp_path / "model") as half:
+        (half / "a").write_bytes(b"x")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert (tmp_path / "model" / "a").read_bytes() == b"x"
+
+
 def test_making_a_folder_leaves_nothing_in_it(tmp_path: Path):
     assert list(make_folder(tmp_path / "a" / "b").iterdir()) == []
 

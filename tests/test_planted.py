@@ -382,6 +382,58 @@ def test_a_stretch_of_a_real_market_raises_nothing(study_data, data):
     assert examine(series.rows, second=series.venue()).findings == ()
 
 
+# Pairs: labels that are wrong for all bars, and a defect in some of them.
+
+MOVES = {
+    "label late": (timedelta(0), 1, ("1m", "15m", "1h", "4h", "1d")),
+    "label early": (timedelta(0), -1, ("1m", "15m", "1h", "4h", "1d")),
+    "local time": (timedelta(hours=5), 0, ("15m", "1h")),
+}
+BESIDE = ("gap", "duplicate", "conflict", "reordered", "off grid", "straight line", "carried forward", "stale tail")
+
+
+@pytest.mark.parametrize("label", MOVES)
+@pytest.mark.parametrize("defect", BESIDE)
+@settings(max_examples=4)
+@given(data=st.data())
+def test_a_copy_without_two_defects_is_the_truth(label, defect, data):
+    hours, bars, lengths = MOVES[label]
+    series = data.draw(simulated(intervals=lengths))
+    planted, by = PLANTS[defect](series), hours + bars * series.interval.delta
+    rows = Rows(planted.rows.frame.with_columns(pl.col("time") + by))
+    found = examine(rows, second=series.venue())
+    assert {label, defect} <= found.defects <= {label, defect} | planted.also
+    assert mend(rows, found).rows.frame.equals(planted.copy)
+
+
+@pytest.mark.parametrize("label", MOVES)
+@settings(max_examples=8)
+@given(series=simulated(intervals=("15m", "1h")), bars=st.integers(150, 200))
+def test_early_closes_are_dropped_where_they_are_though_labels_are_wrong(label, series, bars):
+    """Opens jump by themselves, on both venues alike: only the second series shows which closes are early."""
+    hours, late, _ = MOVES[label]
+    usual = float(series.frame["close"].log().diff().std())
+    jump = pl.Series(np.exp(3 * usual * series.random.normal(size=BARS)))
+    edges = {"high": pl.max_horizontal(*PRICES), "low": pl.min_horizontal(*PRICES)}
+    frame = series.frame.with_columns(open=pl.col("close") * jump.shift(-1).fill_null(1.0)).with_columns(
+        open=pl.col("open").shift(1).fill_null(pl.col("close"))
+    )
+    truth = replace(series, frame=frame.with_columns(**edges))
+    frame, first = truth.frame, truth.place(bars)
+    error = 0.3 * float((frame["high"] / frame["low"]).log().median())
+    early = truth.put(
+        first, bars, close=pl.col("close") * pl.Series(np.exp(error * series.random.choice([-1, 1], BARS)))
+    )
+    early = early.with_columns(**edges)
+    rows = Rows(early.with_columns(pl.col("time") + hours + late * series.interval.delta))
+    found = examine(rows, second=truth.venue(1e-5))
+    assert {label, "unclosed"} <= found.defects
+    kept = mend(rows, found).rows.frame
+    dropped = frame.join(kept, on="time", how="anti")["time"].to_list()
+    assert dropped == frame["time"][first : first + bars].to_list()
+    assert kept.equals(frame.filter(~pl.col("time").is_in(dropped)))
+
+
 EUROPE = ("Europe/London", "Europe/Berlin", "Europe/Athens")
 OVERSEAS = ("America/New_York", "America/Los_Angeles", "Australia/Sydney")
 

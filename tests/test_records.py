@@ -65,6 +65,15 @@ def test_a_correction_taken_back_is_a_third_revision():
     assert records.latest.select("close", "revision").row(0) == (99.0, 2)
 
 
+A, B, A_AGAIN = told(0, 99.0, after=0), told(0, 101.0, after=1), told(0, 99.0, after=2)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([A, B, A_AGAIN])))
+def test_a_return_is_seen_unless_both_ends_of_it_were_told_before_what_lay_between(order):
+    records = piece_by_piece([[one] for one in order])
+    assert told_in(records) == ([A, B] if order[-1] == B else [A, B, A_AGAIN])
+
+
 def test_the_venues_own_word_stands_above_a_lent_bar_whenever_it_comes():
     lent, own = told(0, 101.0, after=3, lender="kraken:BTC/USDT:1h"), told(0, 99.0, after=0)
     assert records_of([own, lent]).latest["close"].to_list() == [99.0]
@@ -144,6 +153,35 @@ def test_another_schema_and_another_feed_are_refused():
 def test_rows_are_the_last_revisions():
     records = records_of([told(0, 99.0), told(0, 101.0, after=1), told(1, 100.0)])
     assert records.rows().frame["close"].to_list() == [101.0, 100.0]
+
+
+LENDER = "kraken:BTC/USDT:1h"
+
+
+@given(some)
+def test_own_and_lent_are_all_there_is(heard):
+    records = records_of(heard)
+    assert told_in(records.own) == [t for t in news(heard) if t.repaired_by is None]
+    assert told_in(records.lent) == [t for t in news(heard) if t.repaired_by is not None]
+    assert records.own.and_also(records.lent).frame.equals(records.frame)
+
+
+def test_a_lent_bar_never_passes_for_the_venues_own():
+    both = records_of([told(0, 99.0), told(0, 101.0, after=3, lender=LENDER), told(1, 100.0, lender=LENDER)])
+    for records in (both, both.own):
+        assert records.rows().frame["time"].to_list() == [START]
+        assert records.rows().frame["close"].to_list() == [99.0]
+    with pytest.raises(DataError, match="not a single row"):
+        both.lent.rows()
+
+
+def test_records_are_compared_by_digest():
+    one, same = records_of([SOUND]), records_of([SOUND])
+    assert [same, one].index(one) == 1
+    assert one.digest == same.digest
+    accepted = accept(FEED, [GOOD], NOW, "binance")
+    assert accepted in {accepted}
+    assert accepted != accept(FEED, [GOOD], NOW, "binance")
 
 
 def milliseconds(time: datetime) -> int:

@@ -6,19 +6,21 @@ import json
 import os
 import resource
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from bench.proof.kill_store import PREPARED, batches, killed_at_random, killed_at_step
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from coincast import output
 from coincast import store as store_module
 from coincast.errors import CoincastError, DataError, OutputError
 from coincast.feed import Feed
@@ -34,13 +36,15 @@ class Twin:
 
     def __init__(self) -> None:
         self.snapshots: list[list[Told]] = [[]]
+        # A row that a later telling makes a repetition is not read, stays, and may be read again after a third one.
+        self.disk: list[Told] = []
 
     def append(self, heard: list[Told]) -> int:
         held = self.snapshots[-1]
-        merged = news([*held, *news(heard)])
-        new = set(merged) - set(held)
+        new = set(news([*held, *news(heard)])) - set(held)
         if new:
-            self.snapshots.append(merged)
+            self.disk += new
+            self.snapshots.append(news(self.disk))
         return len(new)
 
     def compacted(self, number: int) -> None:
@@ -70,6 +74,7 @@ def named(store: Store) -> set[str]:
 
 @settings(max_examples=60)
 @given(st.lists(some | st.just(COMPACT), max_size=6), st.integers(1, 3))
+@example([[told(0, 100.0, 1)], [told(0, 99.0), told(0, 100.0)], [told(0, 99.0, volume=2.0)]], 1)
 def test_the_store_is_its_slow_twin(work, most):
     twin = Twin()
     with pytest.MonkeyPatch.context() as patch, new_store() as store:
@@ -230,6 +235,12 @@ def test_a_folder_of_another_feed_is_refused(tmp_path):
         lambda text: text.replace(b'"rows": 1', b'"rows": "one"'),
         lambda text: text.replace(b'"sha256"', b'"md5"'),
         lambda text: text.replace(b"binance:BTC/USDT:1h", b"nowhere"),
+        lambda text: text.replace(b'"binance:BTC/USDT:1h"', b"5"),
+        lambda text: text.replace(b'"number": 1', b'"number": 1e999'),
+        lambda text: text.replace(b'"number": 1', b'"number": NaN'),
+        lambda text: text.replace(b'"rows": 1', b'"rows": -1e999'),
+        lambda text: text.replace(b'"2023-12-31T22:00:00+00:00"', b'"0001-01-01T00:00:00+23:59"'),
+        lambda text: text.replace(b'"2023-12-31T22:00:00+00:00"', b"5"),
     ],
 )
 def test_a_damaged_manifest_is_said_and_never_written_over(damage, tmp_path):
@@ -378,6 +389,86 @@ def test_a_full_disk_at_any_step_loses_nothing(step, tmp_path, monkeypatch):
     assert len(calls) == step
 
 
+@pytest.mark.parametrize(("step", "kept"), [(1, False), (2, True)])
+def test_a_folder_that_cannot_be_brought_to_the_disk_is_said_as_it_is(step, kept, tmp_path, monkeypatch):
+    store = appended(Store(tmp_path), [told(0, 99.0)])
+    sync, calls = os.fsync, []
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            calls.append(descriptor)
+            if len(calls) == step:
+                raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    with store.writer(FEED) as writer:
+        monkeypatch.setattr(os, "fsync", refuse)
+        file = r"snapshot\.json" if kept else r"2024-000002\.parquet"
+        with pytest.raises(OutputError, match=rf"{file} is written, but its folder could not be brought to the disk"):
+            writer.append(records_of([told(3, 99.0)]))
+    assert told_in(store.read(FEED)) == [told(0, 99.0), *([told(3, 99.0)] if kept else [])]
+    assert store.verify(FEED) == []
+    assert files(store) == named(store)
+
+
+def test_joined_segments_stay_until_the_manifest_is_on_the_disk(tmp_path, monkeypatch):
+    """Else a power cut that brings the old manifest back would find nothing that it names."""
+    store = appended(Store(tmp_path), [told(3, 99.0)], [told(4, 99.0)])
+    old, calls, settled = named(store), [], output._settle
+
+    def refuse(path):
+        calls.append(path.name)
+        if path.name == MANIFEST:
+            raise OutputError("it", "may", "vanish")
+        settled(path)
+
+    with store.writer(FEED) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(output, "_settle", refuse)
+            with pytest.raises(OutputError, match="it may vanish"):
+                writer.compact()
+        assert calls == ["2024-000003.parquet", MANIFEST]
+        assert named(store) == {"2024-000003.parquet"}
+        assert files(store) == named(store) | old
+    with store.writer(FEED):
+        assert files(store) == named(store)
+
+
+def test_cleaning_up_never_hides_why_a_commit_failed(tmp_path, monkeypatch):
+    store = appended(Store(tmp_path), [told(0, 99.0)])
+
+    def full(self, target):
+        store.folder(FEED).joinpath(MANIFEST).write_bytes(b"damaged meanwhile")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with store.writer(FEED) as writer, pytest.raises(OutputError, match="No space left on device"):
+        writer.append(records_of([told(3, 99.0)]))
+
+
+def test_a_folder_that_cannot_be_looked_through_is_said(tmp_path, monkeypatch):
+    store = appended(Store(tmp_path), [told(0, 99.0)])
+
+    def refuse(self):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with store.writer(FEED) as writer:
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        assert writer.append(records_of([told(3, 99.0)])) == 1
+    with pytest.raises(OutputError, match="Input/output error"), store.writer(FEED):
+        pass
+
+
+A, B, A_AGAIN = told(0, 99.0, after=0), told(0, 101.0, after=1), told(0, 99.0, after=2)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([A, B, A_AGAIN])))
+def test_a_return_is_kept_unless_it_was_taken_for_a_repetition(order, tmp_path):
+    """A row once on the disk stays there: of the six orders only one leaves no trace of the return."""
+    store = appended(Store(tmp_path), *([one] for one in order))
+    assert told_in(store.read(FEED)) == ([A, B] if order == (A, A_AGAIN, B) else [A, B, A_AGAIN])
+
+
 def test_a_file_larger_than_the_system_allows_loses_nothing(tmp_path):
     store = appended(Store(tmp_path), [told(0, 99.0)])
     before, (soft, hard) = store.snapshot(FEED), resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -448,6 +539,24 @@ def test_the_manifest_is_plain_json(tmp_path):
 def test_a_snapshot_survives_its_own_spelling(segments, number):
     snapshot = Snapshot(FEED, number, tuple(Segment(f"2024-{n:06}.parquet", n, t, t, "0" * 64) for n, t in segments))
     assert Snapshot.decode(snapshot.encode()) == snapshot
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+A_SEGMENT = {"file": "2024-000001.parquet", "rows": 1, "first": START.isoformat(), "last": START.isoformat()}
+A_SEGMENT |= {"sha256": "0" * 64}
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(["feed", "number", "segments", *A_SEGMENT]), JSON)
+def test_a_manifest_with_anything_in_it_is_read_or_refused(name, value):
+    segment = A_SEGMENT | {name: value} if name in A_SEGMENT else A_SEGMENT
+    document = {"feed": str(FEED), "number": 1, "segments": [segment]} | ({} if name in A_SEGMENT else {name: value})
+    with suppress(ValueError):
+        assert Snapshot.decode(json.dumps(document).encode()).feed == FEED
 
 
 @pytest.mark.proof

@@ -24,7 +24,7 @@ from .feed import from_numpy, to_numpy
 from .fitted import Fitted, fit_windows
 from .forecast import Forecast, from_frame, join, to_frame
 from .forecaster import Watch
-from .output import new_folder
+from .output import new_folder, parquet, write
 from .recipe import Recipe
 from .windows import Windows
 from .workers import Map, Monitor, serial
@@ -160,7 +160,7 @@ def _demand_past(recipe: Recipe, windows: Windows, origins: Times) -> None:
 def _keep(folder: Path, fitted: Fitted, forecast: Forecast) -> None:
     with new_folder(folder) as half:
         fitted.save(half / "model")
-        to_frame(forecast).write_parquet(half / "forecast.parquet")
+        write(half / "forecast.parquet", parquet(to_frame(forecast)))
 
 
 def _kept(folder: Path) -> tuple[Fitted, Forecast] | None:

@@ -124,7 +124,8 @@ def clean(rows: Rows, feed: Feed, now: datetime | None = None) -> Cleaned:
     mended = _mend_volume(_mend_range(_mend_open(believed, log), log), log)
     observed = mended.with_columns(observed=pl.lit(value=True))
     candles = Candles(feed, _fill(observed, feed.interval, frame["time"][-1]))
-    if len(candles) > frame.height:
+    # Rows may stand before the first bar believed: they fill no hole.
+    if len(candles) > (frame["time"] >= candles.start).sum():
         _note(log, candles.frame.join(frame, on="time", how="anti"), "gap", put=pl.col("close"))
     notes = tuple(note.says for note in rows.notes)
     return Cleaned(candles, Repairs(pl.concat(log).sort("time", maintain_order=True), notes))

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
+from .clean import clean_records
 from .errors import DataError, RecipeError
 from .exchanges.exchange import CcxtExchange, Exchange
 from .exchanges.history import Monitor, history, patiently, silent
 from .exchanges.stream import OVERLAP, stream
 from .feed import Feed, utc
 from .records import RECORD, Accepted, Records
-from .store import Hole, Snapshot, Store, Writer
+from .rows import COLUMNS
+from .store import LOCK, Hole, Snapshot, Store, Writer
 
 # What came is written after so many seconds: a kill loses no more, and the store is not cut into crumbs.
 FLUSH = 5.0
@@ -37,7 +40,8 @@ class Fetched:
     Args:
         feed: which bars.
         new: rows that were stored: bars, and revisions of bars.
-        missing: bars between the first and the last asked for that the exchange does not have.
+        missing: bars between the first and the last asked for that the exchange does not have, lent ones among them.
+            A refused row may be any of those that did not come: so many fewer are counted.
         refused: rows that were not taken, by reason (`malformed`, `impossible`, `off grid`).
         snapshot: what the store holds now.
         notes: what the user should know of the exchange, in plain sentences.
@@ -62,8 +66,9 @@ def fetch(
 ) -> Fetched:
     """Bring what the store lacks of a feed's past. Interrupted, it goes on where it stopped when called again.
 
-    What is there is not asked for again; nor is a hole that the exchange has shown in one answer, from one side to the
-    other. What came is stored every few seconds, and before any error leaves.
+    What is there is not asked for again, unless another venue lent it; nor is a hole that the exchange has shown in one
+    answer, from one side to the other and without a row that was refused. What came is stored every few seconds, and
+    before any error leaves.
 
     Args:
         feed: which bars.
@@ -106,15 +111,23 @@ def follow(
     return _run(_follow(feed, store, until, exchange or CcxtExchange(feed.exchange), monitor))
 
 
-def repair(feed: Feed, other: Feed, store: Store) -> int:
+def repair(feed: Feed, other: Feed, store: Store, now: datetime | None = None) -> int:
     """Lend bars that a feed lacks from the stored bars of another venue; how many rows were stored.
 
-    A lent bar keeps its source and when that told it, names its lender in `repaired_by`, and stands below whatever the
-    feed's own venue may still tell. Bars in which the lender traded nothing are not lent.
+    A lent bar keeps its source, names its lender in `repaired_by`, counts as seen from the repair on, and stands below
+    whatever the feed's own venue may still tell. Only what the lender's venue told itself is lent, as it told it: no
+    bar that `clean` would mend, and none in which nothing was traded.
+
+    Args:
+        feed: which lacks bars.
+        other: which lends them.
+        store: where both are.
+        now: when the repair is made; None: now, by our clock.
 
     Raises:
         RecipeError: the other feed has another coin or interval, or is the same.
-        DataError: one of them is not stored, or their prices are not of the same thing.
+        DataError: one of them is not stored, they share no bar, or their prices are not of the same thing; or `now` is
+            naive.
         OutputError: as `fetch`.
     """
     if other == feed or (other.base, other.interval) != (feed.base, feed.interval):
@@ -125,11 +138,11 @@ def repair(feed: Feed, other: Feed, store: Store) -> int:
         )
     own, theirs = store.read(feed), store.read(other)
     _demand_same_prices(own, theirs)
-    frame = theirs.latest.select(RECORD.names()).with_columns(repaired_by=pl.lit(str(other)))
+    seen_at = pl.max_horizontal("seen_at", pl.lit(utc(now or datetime.now(UTC)), RECORD["seen_at"]))
     inside = pl.col("time").is_between(own.frame["time"][0], own.frame["time"][-1])
-    lent = frame.filter(inside & (pl.col("volume") > 0)).join(own.frame, on="time", how="anti")
+    lent = _untouched(theirs).filter(inside & (pl.col("volume") > 0)).join(own.frame, on="time", how="anti")
     with store.writer(feed) as writer:
-        return writer.append(Records.of(feed, lent))
+        return writer.append(Records.of(feed, lent.with_columns(seen_at=seen_at, repaired_by=pl.lit(str(other)))))
 
 
 async def _fetch(
@@ -192,13 +205,23 @@ class _Arrivals:
 
 @contextmanager
 def _storing(store: Store, feed: Feed) -> Iterator[_Arrivals]:
-    """Arrivals, the last of which are stored before any error leaves."""
+    """Arrivals, the last of which are stored before any error leaves. Where nothing came, no folder is left."""
     with store.writer(feed) as writer:
         arrivals = _Arrivals(writer)
         try:
             yield arrivals
         finally:
             arrivals.store()
+            if not store.snapshot(feed).number:
+                _remove_empty(store.folder(feed))
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a feed's folder with nothing but its lock, and those of its symbol and exchange if nothing is left."""
+    with suppress(OSError):
+        (folder / LOCK).unlink()
+        for empty in (folder, *folder.parents[:2]):
+            empty.rmdir()
 
 
 @asynccontextmanager
@@ -210,13 +233,13 @@ async def _leaving(exchange: Exchange) -> AsyncIterator[None]:
 
 
 def _unasked(store: Store, feed: Feed, start: datetime, end: datetime, exchange: Exchange) -> list[Hole]:
-    """The spans to ask for: those that hold no bar, joined where one answer reaches from one to the next.
+    """The spans to ask for: those without a bar of the venue's own, joined where one answer reaches to the next.
 
     Before bars that are newer than all stored come the last of those again: they may have been corrected.
     """
     joined: list[Hole] = []
     page = exchange.venue.bars(feed.interval) * feed.interval.delta
-    for hole in _without_shown(store, feed, store.holes(feed, start, end), exchange.venue.name):
+    for hole in _without_shown(store, feed, store.holes(feed, start, end, own=True), exchange.venue.name):
         if joined and hole.end - joined[-1].start <= page:
             joined[-1] = Hole(joined[-1].start, hole.end)
         else:
@@ -234,7 +257,8 @@ def _without_shown(store: Store, feed: Feed, holes: list[Hole], name: str) -> li
         return holes
     step = feed.interval.delta
     around = store.read(feed, holes[0].start - step, holes[-1].end + step).frame
-    told = around.filter(pl.col("source").str.contains(f"^{name}($|, )")).select("time", "seen_at")
+    own = pl.col("repaired_by").is_null() & pl.col("source").str.contains(f"^{name}($|, )")
+    told = around.filter(own).select("time", "seen_at")
     sides = pl.DataFrame(holes, schema={"start": RECORD["time"], "end": RECORD["time"]}, orient="row")
     before = sides.with_columns(time=pl.col("start") - step).join(told, on="time")
     shown = before.drop("time").join(told, left_on=["end", "seen_at"], right_on=["time", "seen_at"], how="semi")
@@ -244,7 +268,10 @@ def _without_shown(store: Store, feed: Feed, holes: list[Hole], name: str) -> li
 def _reached(feed: Feed, exchange: Exchange, now: datetime) -> datetime:
     """The first open that the venue's history can hold."""
     reach = exchange.venue.reach(feed.interval)
-    return exchange.venue.since if reach is None else feed.interval.floor(now - reach)
+    if reach is None:
+        return exchange.venue.since
+    first = exchange.venue.asked(feed.interval).floor(now) - reach
+    return feed.interval.floor(first + feed.interval.delta - first.resolution)
 
 
 def _part(monitor: Monitor, before: int, total: int) -> Monitor:
@@ -264,23 +291,47 @@ def _notes(feed: Feed, exchange: Exchange, wished: datetime, start: datetime) ->
 
 
 def _fetched(store: Store, arrivals: _Arrivals, start: datetime, end: datetime, notes: tuple[str, ...]) -> Fetched:
-    feed = arrivals.feed
-    missing = sum(feed.interval.bars(hole.end - hole.start) for hole in store.holes(feed, start, end))
+    feed, held = arrivals.feed, store.snapshot(arrivals.feed)
+    # Before its first bar a market was not there: that is not missing.
+    first = held.first or end
+    holes = store.holes(feed, max(start, first), end, own=True)
+    lacking = sum(feed.interval.bars(hole.end - hole.start) for hole in holes)
+    if held.first is None:
+        notes = (*notes, "The exchange told no bar at all.")
     refused = {reason: count for reason, count in arrivals.refused.items() if reason != "unclosed"}
-    return Fetched(feed, arrivals.new, missing, refused, store.snapshot(feed), notes)
+    missing = max(0, lacking - sum(refused.values()))
+    return Fetched(feed, arrivals.new, missing, refused, held, notes)
 
 
 def _demand_same_prices(own: Records, theirs: Records) -> None:
+    """Raise DataError unless two venues' own bars close at about the same prices."""
     for records in (own, theirs):
-        if not len(records):
+        if _told(records).is_empty():
             raise DataError(f"{records.feed} is not stored.", "There is nothing to repair.", "Fetch it first.")
-    both = own.latest.join(theirs.latest, on="time", suffix="_lent")
-    if both.is_empty() or np.median(np.abs(np.log(both["close_lent"] / both["close"]))) > _MOST_APART:
+    both = _told(own).join(_told(theirs), on="time", suffix="_lent")
+    if both.is_empty():
+        raise DataError(
+            f"{own.feed} and {theirs.feed} have no bar at the same time.",
+            "Whether they price the same thing cannot be told.",
+            f"Fetch {theirs.feed} for a span in which {own.feed} has bars.",
+        )
+    if np.median(np.abs(np.log(both["close_lent"] / both["close"]))) > _MOST_APART:
         raise DataError(
             f"Of {both.height} bars that both have, most close more than {_MOST_APART:.0%} apart.",
             f"{theirs.feed} does not price what {own.feed} does: a lent bar would be a bad tick.",
             "Choose a venue with the same coin and quote.",
         )
+
+
+def _told(records: Records) -> pl.DataFrame:
+    """The last revisions of what the venue told itself."""
+    return records.latest.select(RECORD.names()).filter(pl.col("repaired_by").is_null())
+
+
+def _untouched(records: Records) -> pl.DataFrame:
+    """Of these the ones in which cleaning finds nothing to mend."""
+    sound = clean_records(records).candles.frame.filter("observed")
+    return _told(records).join(sound, on=COLUMNS, how="semi", maintain_order="left")
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -289,5 +340,25 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
+    return _in_a_thread(work)
+
+
+def _in_a_thread(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do it to the end in a loop of another thread. Interrupted here, it is cancelled there."""
+    begun: Future[asyncio.Task[Result]] = Future()
+
+    async def begin() -> Result:
+        task = asyncio.create_task(work)
+        begun.set_result(task)
+        return await task
+
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        done = pool.submit(asyncio.run, begin())
+        try:
+            return done.result()
+        except BaseException:
+            task = begun.result()
+            # Closed, if the error is its own.
+            with suppress(RuntimeError):
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            raise

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,20 +17,23 @@ import polars as pl
 from .errors import DataError, RecipeError
 from .feed import Feed, Interval
 from .files import content_of, parse
+from .output import parquet
 from .rows import COLUMNS, Rows
 from .tables import Place, rows_of, table_of
 
-_FEATHER = b"ARROW1"
+_FEATHER, _PARQUET = b"ARROW1", b"PAR1"
 # Of a derivative freqtrade keeps several series; only the traded prices are candles.
 _FREQTRADE = re.compile(r"([A-Za-z0-9]+)_([A-Za-z0-9]+)(?:_([A-Za-z0-9-]+))?-(\d+[a-z])(?:-futures)?\.feather")
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _LONG = ("unique_id", "ds", "y")
 
 
 def read(path: str | Path) -> Rows:
-    """The candles in a feather file, a JSON list of ccxt's rows, or whatever `files.read` reads, told by its content.
+    """The candles in a feather file, a JSON list of ccxt's rows, a Nixtla long frame of one series (CSV or Parquet), or
+    whatever `files.read` reads, told by its content.
 
     Raises:
-        DataError: the file is not there or holds no candles; the message names the place in it.
+        DataError: the file is not there, holds no candles or several series; the message names the place in it.
     """
     path = Path(path)
     content = content_of(path)
@@ -37,7 +41,8 @@ def read(path: str | Path) -> Rows:
         return _feather(content, path.name)
     if content.lstrip().startswith(b"["):
         return from_ccxt(content, path.name)
-    return parse(content, path.name)
+    long = _long_frame(content, path.name)
+    return parse(content, path.name) if long is None or long.is_empty() else _only_series(long, path.name)
 
 
 def from_freqtrade(path: str | Path, exchange: str | None = None) -> tuple[Feed, Rows]:
@@ -57,7 +62,7 @@ def from_freqtrade(path: str | Path, exchange: str | None = None) -> tuple[Feed,
         raise RecipeError(
             f"{path.name} is not named as freqtrade names candles.",
             "Which coin and interval it holds stands in its name alone.",
-            "Name it like BTC_USDT-1h.feather or BTC_USDT_USDT-1h-futures.feather.",
+            "Name it like BTC_USDT-1h.feather or BTC_USDT_USDT-1h-futures.feather, or say which feed it is.",
         )
     base, quote, settle, interval = match.groups()
     folder = path.absolute().parent
@@ -144,7 +149,7 @@ def to_nixtla(series: Mapping[str, Rows]) -> pl.DataFrame:
         series: bars by the name their series shall have.
     """
     parts = [rows.frame.select(pl.lit(name).alias("unique_id"), pl.all()) for name, rows in series.items()]
-    long = pl.concat(parts).sort("unique_id", "time").rename({"time": "ds", "close": "y"})
+    long = pl.concat(parts).sort("unique_id", "time", maintain_order=True).rename({"time": "ds", "close": "y"})
     return long.select("unique_id", pl.col("ds").dt.replace_time_zone(None), "y", "open", "high", "low", "volume")
 
 
@@ -155,7 +160,7 @@ def to_csv(rows: Rows) -> bytes:
 
 def to_parquet(rows: Rows) -> bytes:
     """The same columns as Parquet; times are UTC in microseconds."""
-    return _parquet(rows.frame)
+    return parquet(rows.frame)
 
 
 class Format(NamedTuple):
@@ -166,20 +171,39 @@ class Format(NamedTuple):
     says: str
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
 def _feather(content: bytes, name: str) -> Rows:
     try:
         table = pl.read_ipc(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
-        raise DataError(
-            f"{name} is not a whole feather file: {error}.", "Its bars cannot be read.", "Fetch the file again."
-        ) from None
+    except _UNREADABLE as error:
+        raise _torn(name, "feather file", error) from None
     return rows_of(table, lambda row: f"row {row} of {name}")
+
+
+def _long_frame(content: bytes, name: str) -> pl.DataFrame | None:
+    """The table of a Parquet or CSV file that names the columns of a long frame; None if it does not."""
+    buffer, names = io.BytesIO(content), set[str]()
+    parquet = content.startswith(_PARQUET)
+    table = pl.scan_parquet(buffer) if parquet else pl.scan_csv(buffer, infer_schema=False)
+    with suppress(*_UNREADABLE):
+        names = set(table.collect_schema())
+    if not names.issuperset(_LONG):
+        return None
+    try:
+        return table.collect()
+    except _UNREADABLE as error:
+        raise _torn(name, "long frame", error) from None
+
+
+def _only_series(long: pl.DataFrame, name: str) -> Rows:
+    series = long["unique_id"].unique(maintain_order=True).to_list()
+    if len(series) > 1:
+        more = f" and {len(series) - 5:,} more" if len(series) > 5 else ""
+        raise DataError(
+            f"{name} holds {len(series):,} series: {', '.join(map(str, series[:5]))}{more}.",
+            "Candles are of one feed at a time.",
+            "Give each series a file of its own.",
+        )
+    return from_nixtla(long)[str(series[0])]
 
 
 def _place(series: str) -> Place:
@@ -191,6 +215,14 @@ def _is_number(value: object) -> bool:
     if value is None or isinstance(value, float):
         return True
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000
+
+
+def _torn(name: str, form: str, error: BaseException) -> DataError:
+    return DataError(
+        f"{name} is not a whole {form}: {str(error).splitlines()[0]}.",
+        "Its bars cannot be read.",
+        "Fetch the file again.",
+    )
 
 
 def _no_list(found: str) -> DataError:
@@ -208,7 +240,7 @@ FORMATS: Mapping[str, Format] = {
     "ccxt": Format(".json", lambda _, rows: to_ccxt(rows), "a list of [ms, open, high, low, close, volume]"),
     "nixtla": Format(
         ".parquet",
-        lambda feed, rows: _parquet(to_nixtla({str(feed): rows})),
+        lambda feed, rows: parquet(to_nixtla({str(feed): rows})),
         "a long frame unique_id, ds, y and the other columns",
     ),
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import polars as pl
 
 from .errors import OutputError
 
@@ -16,7 +19,8 @@ def write(path: Path, content: bytes) -> None:
     """Put `content` at `path`: a reader sees the old file or the new one, never a part.
 
     Raises:
-        OutputError: the place cannot be written or is full; what stood there is untouched.
+        OutputError: the place cannot be written or is full, and what stood there is untouched; or, with words of its
+            own, the new file stands and may not outlast a power cut.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -25,11 +29,18 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _settle(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise refusal(path, error) from error
+    _settle(path)
+
+
+def parquet(frame: pl.DataFrame) -> bytes:
+    """A frame as the content of a Parquet file, for `write`."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 @contextmanager
@@ -37,7 +48,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `path` when the block ends well and vanishes when it does not.
 
     Raises:
-        OutputError: `path` holds something already, or cannot be written.
+        OutputError: `path` holds something already, or cannot be written; or, with words of its own, the folder stands
+            and may not outlast a power cut.
     """
     half = None
     try:
@@ -46,7 +58,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         half.chmod(0o755)
         yield half
         half.replace(path)
-        _settle(path.parent)
+        _settle(path)
     except OSError as error:
         raise refusal(path, error) from error
     finally:
@@ -91,11 +103,23 @@ def refusal(path: Path, error: OSError) -> OutputError:
     )
 
 
-def _settle(folder: Path) -> None:
-    """Bring a folder's names to the disk: without this a power cut may undo a rename that was seen to succeed."""
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(folder, os.O_RDONLY)
+def _settle(path: Path) -> None:
+    """Bring a new name to the disk: without this a power cut may undo a rename that was seen to succeed.
+
+    Raises:
+        OutputError: the system would not; the name stands nevertheless.
+    """
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        raise OutputError(
+            f"{path} is written, but its folder could not be brought to the disk ({error.strerror or error}).",
+            "It is whole and can be read; a power cut now may bring back what stood there before.",
+            "Look after that disk, then write once more.",
+        ) from error

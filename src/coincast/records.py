@@ -2,8 +2,12 @@
 
 A bar may be told twice. The same values again say nothing new; other values are a later revision, and both are kept.
 Which revision is the last is decided by `seen_at` and never by the order of arrival: the same messages, in whatever
-order, however often and in whatever portions they came, make the same records. (One thing is beyond that: where a bar
-returns to an earlier value, whoever was not told what lay in between takes the return for a repetition.)
+order, however often and in whatever portions they came, make the same records.
+
+There is one exception, because what only repeats the telling before it is not kept. Say that a bar was A at 1, B at 2
+and A again at 3. Told B before the second of the two A, all three are kept and A stands. Told of both A first, the
+later one leaves no trace, and B, told after them, stands, although A had been seen since. Portions that come in the
+order in which they were seen, as from an exchange, are never so; files and copies of stores brought in later can be.
 """
 
 from __future__ import annotations
@@ -40,9 +44,9 @@ _IDENTITY = (*COLUMNS, "repaired_by")
 _FIRST_TRADE, _FAR_FUTURE = datetime(2009, 1, 3, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Records:
-    """Closed bars of one feed, and every revision of them.
+    """Closed bars of one feed, and every revision of them. Equal values in two objects: compare their `digest`.
 
     Args:
         feed: which bars.
@@ -131,6 +135,16 @@ class Records:
         """
         return Records(self.feed, self.frame.filter(pl.col("seen_at") <= utc(t)))
 
+    @property
+    def own(self) -> Records:
+        """What the feed's own venue told."""
+        return Records(self.feed, self.frame.filter(pl.col("repaired_by").is_null()))
+
+    @property
+    def lent(self) -> Records:
+        """What other venues lent, bars that the own venue told later among them."""
+        return Records(self.feed, self.frame.filter(pl.col("repaired_by").is_not_null()))
+
     @cached_property
     def latest(self) -> pl.DataFrame:
         """The last revision of each bar in order of time, with its number `revision`; 0 is the first that was told."""
@@ -139,12 +153,14 @@ class Records:
         return self.frame.with_columns(revision=row - first).filter(time.ne_missing(time.shift(-1)))
 
     def rows(self) -> Rows:
-        """The last revisions as rows to clean.
+        """The last revisions of the venue's own bars, as rows to clean or to export.
+
+        Rows do not say who told them, so that a lent bar among them would pass for the venue's own: it is left out.
 
         Raises:
-            DataError: there is no record.
+            DataError: the venue told none.
         """
-        return Rows(self.latest.select(COLUMNS))
+        return Rows(self.own.latest.select(COLUMNS))
 
     @cached_property
     def digest(self) -> str:
@@ -169,7 +185,7 @@ def _sound(interval: Interval) -> pl.Expr:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Accepted:
     """What could be taken from an answer.
 

@@ -9,7 +9,6 @@ models/NAME/CUTOFF/    every forecaster of the walk-forward, to be loaded and as
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import shutil
 import time
@@ -31,7 +30,7 @@ from .errors import DataError, OutputError
 from .feed import Feed, from_numpy
 from .fitted import Fitted
 from .forecast import Forecast, from_frame, to_frame
-from .output import make_folder, new_folder, write
+from .output import make_folder, new_folder, parquet, write
 from .recipe import Recipe
 from .sample import SAMPLES
 from .scores import Summary, naive_scale, score, summarise
@@ -181,9 +180,9 @@ class Run:
         Raises:
             OutputError: the folder cannot be written.
         """
-        write(folder / "candles.parquet", _parquet(self.candles.frame))
-        write(folder / "repairs.parquet", _parquet(self.cleaned.repairs.frame))
-        write(folder / "forecasts.parquet", _parquet(self.forecasts()))
+        write(folder / "candles.parquet", parquet(self.candles.frame))
+        write(folder / "repairs.parquet", parquet(self.cleaned.repairs.frame))
+        write(folder / "forecasts.parquet", parquet(self.forecasts()))
         self._save_models(folder / "models")
         write(folder / "report.json", (json.dumps(self.document(), indent=2, allow_nan=False) + "\n").encode())
 
@@ -274,12 +273,6 @@ def _walk(folder: Path, forecasts: pl.DataFrame, feed: Feed) -> Walk:
     recipe = fitted[0].recipe
     frame = forecasts.filter(pl.col("model") == recipe.model.name)
     return Walk(recipe, fitted, from_frame(frame, feed, recipe.digest))
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
 
 
 def _metrics(s: Summary) -> dict[str, Any]:

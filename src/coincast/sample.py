@@ -87,14 +87,27 @@ def load(name: str) -> Cleaned:
     Raises:
         RecipeError: there is no such sample.
     """
+    sample = sample_named(name)
+    cleaned = clean(rows(sample), replace(sample.feed, interval=sample.interval))
+    if sample.interval == sample.feed.interval:
+        return cleaned
+    return replace(cleaned, candles=resample(cleaned.candles, sample.feed.interval))
+
+
+def rows(sample: Sample) -> Rows:
+    """The bars of a sample's file, labelled by their opens."""
+    found = parse(sample.content(), sample.file, tz="UTC")
+    return Rows(found.frame.with_columns(pl.col("time") + sample.shift), tuple(map(Note, sample.corrected)))
+
+
+def sample_named(name: str) -> Sample:
+    """The sample of this name.
+
+    Raises:
+        RecipeError: there is none.
+    """
     if name not in SAMPLES:
         raise RecipeError(
             f"There is no sample named {name!r}.", "Nothing else ships inside.", f"Choose among {', '.join(SAMPLES)}."
         )
-    sample = SAMPLES[name]
-    found = parse(sample.content(), sample.file, tz="UTC")
-    rows = Rows(found.frame.with_columns(pl.col("time") + sample.shift), tuple(map(Note, sample.corrected)))
-    cleaned = clean(rows, replace(sample.feed, interval=sample.interval))
-    if sample.interval == sample.feed.interval:
-        return cleaned
-    return replace(cleaned, candles=resample(cleaned.candles, sample.feed.interval))
+    return SAMPLES[name]

@@ -109,7 +109,7 @@ class Snapshot:
             document = json.loads(content)
             segments = tuple(map(_segment, document["segments"]))
             return cls(Feed.parse(document["feed"]), int(document["number"]), segments)
-        except (TypeError, LookupError, RecursionError, CoincastError) as error:
+        except (TypeError, AttributeError, LookupError, OverflowError, RecursionError, CoincastError) as error:
             raise ValueError(repr(error)) from error
 
 
@@ -187,8 +187,14 @@ class Store:
 
         return self._from_one_snapshot(feed, collect)
 
-    def holes(self, feed: Feed, since: datetime, until: datetime) -> list[Hole]:
+    def holes(self, feed: Feed, since: datetime, until: datetime, *, own: bool = False) -> list[Hole]:
         """Which bars that open at `since` or later and closed by `until` are not there, in order of time.
+
+        Args:
+            feed: which.
+            since: the first open.
+            until: the last close.
+            own: whether a bar that another venue lent is not there either.
 
         Raises:
             DataError: as `read`.
@@ -198,7 +204,8 @@ class Store:
         end = to_numpy(interval.floor(until))
 
         def times(held: Snapshot) -> pl.Series:
-            return self._scan(held, since, until).select("time").unique().sort("time").collect()["time"]
+            rows = self._scan(held, since, until).filter(pl.col("repaired_by").is_null() | (not own))
+            return rows.select("time").unique().sort("time").collect()["time"]
 
         held = self._from_one_snapshot(feed, times).dt.replace_time_zone(None).to_numpy()
         around = np.concatenate([[first - interval.step], held, [max(first, end)]])
@@ -313,7 +320,9 @@ class Writer:
         It is there for good when this returns: after a crash at any moment the store holds all of it or nothing.
 
         Raises:
-            OutputError: the place is full or cannot be written; the store is as it was before.
+            OutputError: the place is full or cannot be written, and the store is as it was before; or the manifest is
+                written and its folder could not be brought to the disk: the store holds all of it, and after a power
+                cut perhaps nothing.
             DataError: the records are another feed's, or a file is damaged.
         """
         held = Records.empty(self.feed)
@@ -335,10 +344,23 @@ class Writer:
         """
         self._commit(pl.DataFrame(schema=RECORD), 1)
 
-    def sweep(self) -> None:
-        """Remove what the manifest does not name: the leavings of a killed writer, and segments that were joined."""
-        named = {segment.file for segment in self.store.snapshot(self.feed).segments}
-        for file in self.store.folder(self.feed).iterdir():
+    def sweep(self, spared: tuple[Segment, ...] = ()) -> None:
+        """Remove what the manifest does not name: the leavings of a killed writer, and segments that were joined.
+
+        Args:
+            spared: stay whatever the manifest says.
+
+        Raises:
+            OutputError: the folder cannot be looked through.
+            DataError: the manifest cannot be read or is another feed's.
+        """
+        folder = self.store.folder(self.feed)
+        named = {segment.file for segment in (*self.store.snapshot(self.feed).segments, *spared)}
+        try:
+            files = list(folder.iterdir())
+        except OSError as error:
+            raise refusal(folder, error) from error
+        for file in files:
             left = _FILE.fullmatch(file.name) and file.name not in named
             if left or (file.name.startswith(".") and file.suffix == ".part"):
                 with suppress(OSError):
@@ -350,6 +372,8 @@ class Writer:
         number = held.number + 1
         added = new.with_columns(snapshot=pl.lit(number, pl.Int32))
         segments: list[Segment] = []
+        # Until the new manifest is on the disk for good, a power cut may bring back the old one.
+        spared = held.segments
         try:
             for year in sorted({s.first.year for s in held.segments} | {*new["time"].dt.year()}):
                 old = [segment for segment in held.segments if segment.first.year == year]
@@ -357,8 +381,11 @@ class Writer:
             if tuple(segments) != held.segments:
                 snapshot = Snapshot(self.feed, number, tuple(segments))
                 write(self.store.folder(self.feed) / MANIFEST, snapshot.encode())
+            spared = ()
         finally:
-            self.sweep()
+            # What it cannot remove the next writer will; and it must not hide why the commit failed.
+            with suppress(CoincastError):
+                self.sweep(spared)
 
     def _year(self, old: list[Segment], rows: pl.DataFrame, number: int, most: int) -> list[Segment]:
         """A year's segments with rows added: one more, or a single one."""

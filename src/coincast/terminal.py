@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from .candles import Candles
 from .feed import from_numpy
 from .forecast import Forecast
 from .forecaster import Watch
+from .progress import bars
 from .quality import Mended, Quality
 from .recipe import Recipe
 from .runs import Run
@@ -42,15 +42,15 @@ def progress(recipes: Sequence[Recipe], candles: Candles, start: datetime, *, qu
         yield silent
         return
     todo = [block.recipe.model.name for block in blocks(recipes, candles, start)]
-    with _bars() as bars:
-        rows = {name: bars.add_task(name, total=todo.count(name), words="") for name in dict.fromkeys(todo)}
+    with bars() as drawn:
+        rows = {name: drawn.add_task(name, total=todo.count(name), words="") for name in dict.fromkeys(todo)}
         share = dict.fromkeys(range(len(todo)), 0.0)
 
         def monitor(number: int, done: int, total: int, words: str) -> None:
             share[number] = done / total
             name = todo[number]
             of_model = [part for n, part in share.items() if todo[n] == name]
-            bars.update(rows[name], completed=sum(of_model), words=words)
+            drawn.update(rows[name], completed=sum(of_model), words=words)
 
         yield monitor
 
@@ -58,22 +58,9 @@ def progress(recipes: Sequence[Recipe], candles: Candles, start: datetime, *, qu
 @contextmanager
 def one_bar(name: str) -> Iterator[Watch]:
     """A single bar on stderr."""
-    with _bars() as bars:
-        row = bars.add_task(name, total=None, words="")
-        yield lambda done, total, words: bars.update(row, completed=done, total=total, words=words)
-
-
-def _bars() -> Progress:
-    return Progress(
-        TextColumn("{task.description:>16}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[words]}"),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    with bars() as drawn:
+        row = drawn.add_task(name, total=None, words="")
+        yield lambda done, total, words: drawn.update(row, completed=done, total=total, words=words)
 
 
 def result(run: Run, page: Path | None, width: int) -> RenderableType:
@@ -152,17 +139,26 @@ def _price(value: float) -> str:
     return f"{value:,.5g}"
 
 
-def quality(found: Quality) -> RenderableType:
-    """The grade in a sentence, then what was found, the gravest first, each with what to do about it."""
+ALONE = "Labels a bar late or early, and the unit of volume, show only beside a second series: --against."
+
+
+def quality(found: Quality, *, alone: bool) -> RenderableType:
+    """The grade in a sentence, then what was found, the gravest first, each with what to do about it.
+
+    Args:
+        found: what was found.
+        alone: it was not compared with a second series.
+    """
+    head = [Text(found.sentence), *([Text(ALONE, style="dim")] if alone and found.cleaned else [])]
     if not found.findings:
-        return Text(found.sentence)
+        return Group(*head)
     table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
     for name, style in (("grade", "bold"), ("defect", ""), ("bars", ""), ("says", "")):
         table.add_column(name, justify="right" if name == "bars" else "left", style=style, no_wrap=name != "says")
     for one in found.worst_first:
         table.add_row(one.grade, one.defect, f"{one.count:,}" if one.count else "", Text(one.says))
         table.add_row("", "", "", Text(one.do, style="dim"))
-    return Group(Text(found.sentence), Text(""), table)
+    return Group(*head, Text(""), table)
 
 
 def quality_document(found: Quality) -> dict[str, Any]:

@@ -392,6 +392,40 @@ def test_a_status_that_passes(name):
     assert told == {429: (True, 7), 418: (True, 120), 503: (True, None), 500: (True, None), 504: (True, None)}
 
 
+NOON = {"Date": "Wed, 21 Oct 2026 12:00:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": "-3"}, 0.0),
+        (NOON | {"Retry-After": "Wed, 21 Oct 2026 12:02:30 GMT"}, 150.0),
+        (NOON | {"Retry-After": "Wed, 21 Oct 2026 11:00:00 GMT"}, None),
+        ({"Date": "noon", "Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "soon"}, None),
+        (NOON, None),
+    ],
+)
+def test_how_long_an_exchange_wants_to_be_left_alone(headers, seconds):
+    async def ask() -> None:
+        async with asking("binance", Stub()) as exchange:
+
+            async def refused(*_: object) -> None:
+                exchange._client.last_response_headers = headers
+                raise ccxt.pro.RateLimitExceeded("429")
+
+            exchange._client.fetch_ohlcv = refused
+            await exchange.page(FORMS["binance"].feed("binance"), NOW)
+
+    with pytest.raises(ExchangeError) as caught:
+        asyncio.run(ask())
+    assert caught.value.retry_after == seconds
+
+
 @pytest.mark.parametrize(
     ("name", "body", "passing"),
     [
@@ -508,3 +542,20 @@ def test_a_venue_outside_the_table_is_described_by_ccxt():
     assert exchange.venue.streams
     assert "1w" not in exchange.venue.intervals
     assert str(exchange.venue.asked(Interval("1w"))) == "1d"
+
+
+@pytest.mark.parametrize("name", ccxt.pro.exchanges)
+def test_each_exchange_of_ccxt_is_described_or_refused_in_words(name):
+    told = getattr(ccxt.pro, name)()
+    if not told.timeframes or not told.has["fetchOHLCV"]:
+        with pytest.raises(RecipeError, match=f"{name} tells no candles"):
+            CcxtExchange(name)
+        return
+    venue = CcxtExchange(name).venue
+    assert isinstance(venue.page, int)
+    assert venue.page > 0
+    assert str(venue.longest) in told.timeframes
+
+
+def test_a_venue_of_swaps_alone_is_described_by_them():
+    assert CcxtExchange("krakenfutures").venue.page == 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -44,12 +45,14 @@ def fetch(
             "Any number of feeds can be fetched, and one be followed.",
             "Name a feed such as binance:BTC/USDT:1h; --list tells what there is.",
         )
-    first, last = since and day(since), until and day(until, last=True)
+    first, last = day(since) if since else None, day(until, last=True) if until else None
+    if first and last and first >= last:
+        raise RecipeError(
+            f"--since {since} is not before the end of --until {until}.", "No bar lies between.", "Exchange the two."
+        )
     with interruptible("Interrupted. What came is stored: the same command goes on from there."):
         done = [
-            _candles(
-                name, folder, first or None, last or None, _exchange(name, replay, speed), follow=follow, quiet=json
-            )
+            _candles(name, folder, first, last, _exchange(name, replay, speed), follow=follow, quiet=json)
             if ":" in name
             else _outside(name, coin, folder)
             for name in names
@@ -72,7 +75,7 @@ def _candles(
     from ..store import Store
 
     feed, store = Feed.parse(name), Store(folder)
-    with progress(name, quiet=quiet) as monitor:
+    with progress("fetch", quiet=quiet) as monitor:
         done = fetching.fetch(feed, store, since, None if follow else until, exchange=exchange(), monitor=monitor)
         if follow:
             done = fetching.follow(feed, store, until, exchange=exchange(), monitor=monitor)
@@ -88,7 +91,7 @@ def _candles(
     }
     refused = "".join(f" {count:,} rows were refused: {reason}." for reason, count in done.refused.items())
     said = (
-        f"{name}: {done.new:,} new; {done.missing:,} bars the exchange does not have.{refused}"
+        f"{name}: {done.new:,} new, {done.missing:,} missing at the exchange.{refused}"
         f" Snapshot {held.number} holds {held.rows:,} rows in {store.folder(feed)}."
     )
     return document, "\n".join([said, *(f"  {note}" for note in done.notes)])
@@ -99,8 +102,10 @@ def _outside(name: str, coin: str, folder: Path) -> tuple[dict[str, Any], str]:
 
     done = fetch(name, Archive(folder / OUTSIDE_FOLDER), coin)
     last = done.outside.frame["ended_at"][-1]
-    document = {"series": name, "new": done.added, "rows": done.outside.frame.height, "last": last.isoformat()}
-    return document, f"{name}: {done.added:,} new, the last of {last:%Y-%m-%d %H:%M} UTC."
+    rows = done.outside.frame.height
+    document = {"series": name, "new": done.added, "rows": rows, "last": last.isoformat(), "notes": list(done.notes)}
+    said = f"{name}: {done.added:,} new, the last of {last:%Y-%m-%d %H:%M} UTC."
+    return document, "\n".join([said, *(f"  {note}" for note in done.notes)])
 
 
 def _exchange(name: str, replay: int | None, speed: float) -> Callable[[], Exchange]:
@@ -115,6 +120,7 @@ def _exchange(name: str, replay: int | None, speed: float) -> Callable[[], Excha
             return CcxtExchange(exchange)
         from ..exchanges.replay import urls
 
+        _demand_replay(replay, speed)
         played = urls(replay)
         if exchange not in played:
             raise RecipeError(
@@ -125,6 +131,22 @@ def _exchange(name: str, replay: int | None, speed: float) -> Callable[[], Excha
         return CcxtExchange(exchange, played[exchange], speed)
 
     return reach
+
+
+def _demand_replay(port: int, speed: float) -> None:
+    """Refuse a replay that is not there, before anyone asks it for minutes on end."""
+    import socket
+
+    if not 0 <= speed < math.inf:
+        raise RecipeError(f"--speed is {speed}.", "A clock runs forwards.", "Give the speed that the replay said.")
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise RecipeError(
+            f"No replay listens on port {port} ({error}).",
+            "There is nobody to ask.",
+            "Start it in another terminal: coincast replay --port PORT.",
+        ) from None
 
 
 def _list(as_json: bool) -> None:
@@ -154,7 +176,7 @@ def _list(as_json: bool) -> None:
     described = [{"series": one.name, "": _described(one)} for one in OUTSIDE.values()]
     more = "Any other exchange that ccxt knows can be asked as well."
     refused = [f"{name} is refused: {why}" for name, why in REFUSED.items()]
-    text = stack([table(venues), more, table(described), *refused])
+    text = stack([table(venues, whole=("exchange",)), more, table(described, whole=("series",)), *refused])
     show(text, {"exchanges": venues, "outside": series, "refused": dict(REFUSED)}, as_json)
 
 
@@ -166,7 +188,7 @@ def _described(series: Series) -> str:
 @expand
 def replay(
     source: Source,
-    port: Annotated[int, typer.Option("--port", help="Where to listen; 0 for a free one.")] = 8765,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 for a free one.")] = 8765,
     start: Annotated[
         str | None, typer.Option("--start", help="Where its clock begins; late in the candles if left out.")
     ] = None,

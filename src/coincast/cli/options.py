@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -59,18 +59,26 @@ def _option(name: str, hint: object, default: object) -> inspect.Parameter:
 
 
 def day(text: str, *, last: bool = False) -> datetime:
-    """An option's time in UTC: a day's start, or its end if it is the last day wanted; `2017` and `2017-08` are days.
+    """An option's time in UTC. `2017` and `2017-08` are its first day, or if it is the last day wanted, its end.
 
     Raises:
         RecipeError: it is not a date.
     """
-    whole = text + "2000-01-01"[len(text) :] if text[:4].isdigit() and len(text) in {4, 7} else text
+    whole = text + "2000-01-01"[len(text) :] if text[:4].isdecimal() and len(text) in _MORE else text
     try:
         time = datetime.fromisoformat(whole)
     except ValueError as error:
         raise RecipeError(
             f"{text!r} is not a date.", "It bounds what is used.", "Write it as 2020-01-31 or 2020-01-31T12:00Z."
         ) from error
-    if last and len(whole) == len("2020-01-31"):
-        time += timedelta(days=1)
+    if last and len(text) in _MORE:
+        time = _MORE[len(text)](time)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+# What follows a year, a month, a day, by how many characters they are written in.
+_MORE: Mapping[int, Callable[[datetime], datetime]] = {
+    4: lambda time: time.replace(year=time.year + 1),
+    7: lambda time: (time + timedelta(days=31)).replace(day=1),
+    10: lambda time: time + timedelta(days=1),
+}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from ..progress import bars
+
 INTERRUPTED = 130
+_SECONDS_A_LINE = 5.0
 
 
 def show(text: RenderableType, document: Any, as_json: bool) -> None:
@@ -34,11 +38,11 @@ def lines(said: Iterable[str]) -> Text:
     return Text("\n".join(said))
 
 
-def table(rows: Sequence[Mapping[str, Any]], numbers: Sequence[str] = ()) -> Table:
-    """Rows of equal keys under their keys; those of `numbers` to the right."""
+def table(rows: Sequence[Mapping[str, Any]], numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """Rows of equal keys under their keys; those of `numbers` to the right, those of `whole` never broken."""
     drawn = Table(box=None, pad_edge=False, padding=(0, 1))
     for name in rows[0] if rows else ():
-        drawn.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        drawn.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in whole)
     for row in rows:
         drawn.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
     return drawn
@@ -46,21 +50,28 @@ def table(rows: Sequence[Mapping[str, Any]], numbers: Sequence[str] = ()) -> Tab
 
 @contextmanager
 def progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr: how much is done, how long it will take, what is going on."""
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[words]}"),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet,
-    )
-    with bars:
-        row = bars.add_task(name, total=None, words="")
-        yield lambda done, total, words: bars.update(row, completed=done, total=total or None, words=words)
+    """On stderr how much is done, how long it will take and what is going on; off a terminal a line now and then."""
+    if quiet:
+        yield lambda _done, _total, _words: None
+    elif sys.stderr.isatty():
+        with bars() as drawn:
+            row = drawn.add_task(name, total=None, words="")
+            yield lambda done, total, words: drawn.update(row, completed=done, total=total or None, words=words)
+    else:
+        yield _Log()
+
+
+class _Log:
+    """Says what is going on, a line for each thing that is new, and not more often than every few seconds."""
+
+    def __init__(self) -> None:
+        self._said, self._said_at = "", -_SECONDS_A_LINE
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        now = time.monotonic()
+        if words != self._said and now - self._said_at >= _SECONDS_A_LINE:
+            self._said, self._said_at = words, now
+            typer.echo(f"{words}{f' ({done / total:.0%})' if total else ''}", err=True)
 
 
 @contextmanager

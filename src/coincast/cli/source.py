@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,13 @@ from ..errors import DataError, RecipeError
 from .options import OUTSIDE_FOLDER, STORE, StoreFolder, day
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ..clean import Cleaned
     from ..records import Records
     from ..rows import Rows
+    from ..store import Snapshot
+
+# Of a digest, in names.
+DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,8 @@ class Source:
     """Candles that ship inside, those of a file, or those `fetch` has stored."""
 
     feed: Annotated[
-        str | None, typer.Option("--feed", help="Stored candles, such as binance:BTC/USDT:1h; @7 asks for snapshot 7.")
+        str | None,
+        typer.Option("--feed", help="Stored candles, such as binance:BTC/USDT:1h; @7 asks for the seventh snapshot."),
     ] = None
     store: StoreFolder = STORE
     sample: Annotated[str | None, typer.Option("--sample", help="Candles that ship inside: btc-1d or btc-1h.")] = None
@@ -104,7 +108,7 @@ class Source:
     def _file(self, path: Path) -> Cleaned:
         """The candles of a file, unless its times cannot be trusted; what else is grave is said on stderr."""
         from ..feed import Feed
-        from ..quality import DEFECTS, examine
+        from ..quality import examine
         from ..rows import infer_interval
 
         if self.symbol is None:
@@ -114,19 +118,15 @@ class Source:
                 "Add --symbol BASE/QUOTE, such as --symbol BTC/USDT.",
             )
         rows = self.rows(path)
-        quality = examine(rows, Feed(self.exchange, self.symbol, infer_interval(rows)), source=path.name)
-        if quality.cleaned is None:
-            worst = quality.worst_first[0]
-            raise DataError(worst.says, "There is nothing to forecast from.", worst.do, worst.defect)
+        feed = Feed(self.exchange, self.symbol, infer_interval(rows))
+        quality = examine(rows, feed, now=datetime.now(UTC), source=path.name)
         for one in quality.worst_first:
-            harm = DEFECTS[one.defect].harm
-            if one.grade == "F" and harm == "time":
-                raise DataError(one.says, "Every forecast would be made from the wrong bars.", one.do, one.defect)
-            if harm == "invented":
+            if one.harm == "invented":
                 typer.echo(f"warning: {one.says} {one.do}", err=True)
-        return quality.cleaned
+        return quality.demand_candles()
 
     def _cut(self, cleaned: Cleaned) -> Cleaned:
+        """The bars of the days asked for."""
         candles = cleaned.candles
         if self.since:
             candles = candles.since(day(self.since))
@@ -149,36 +149,83 @@ class Source:
         return replace(cleaned, candles=join(cleaned.candles, *series))
 
 
-def stored(
-    name: str, folder: Path, since: datetime | None = None, until: datetime | None = None
-) -> tuple[Records, str]:
-    """What a store holds of a feed, `binance:BTC/USDT:1h`, or held at a snapshot, `binance:BTC/USDT:1h@7`.
+def between(rows: Rows, since: str | None, until: str | None) -> Rows:
+    """The rows of bars that open from the first day on and before the last has ended.
+
+    Raises:
+        DataError: there are none.
+    """
+    from ..rows import Rows
+
+    frame = rows.frame
+    if not (since or until):
+        return rows
+    if since:
+        frame = frame.filter(frame["time"] >= day(since))
+    if until:
+        frame = frame.filter(frame["time"] < day(until, last=True))
+    if frame.is_empty():
+        days = rows.frame["time"].dt.strftime("%Y-%m-%d")
+        raise DataError(
+            f"No bar lies between {since or 'the beginning'} and {until or 'the end'}.",
+            "There is nothing to look at.",
+            f"Choose days between {days.sort()[0]} and {days.sort()[-1]}.",
+        )
+    return Rows(frame, rows.notes)
+
+
+def stored(name: str, folder: Path) -> tuple[Records, str]:
+    """What a store holds of a feed, or held once.
+
+    Args:
+        name: `binance:BTC/USDT:1h`; `...@7` for what was held after the seventh commit; `...@2024-01-31T12:00Z` for
+            what had been seen by then. A digest may follow, `...@7#0123456789ab`: it must be that of what is read.
+        folder: of the store.
 
     Returns:
-        The records, and the name with the snapshot's number.
+        The records, and a name that asks for exactly them.
 
     Raises:
         RecipeError: the name is not of this form.
-        DataError: the feed is not stored, or had no such snapshot.
+        DataError: the feed is not stored, had no such snapshot, or is not what the digest says.
+    """
+    from ..store import Store
+
+    asked, _, digest = name.partition("#")
+    feed_name, _, when = asked.partition("@")
+    held = snapshot_of(feed_name, folder)
+    if when.isdecimal() or not when:
+        number = int(when or held.number)
+        records, words = Store(folder).read(held.feed, snapshot=number), f"{held.feed}@{number}"
+    else:
+        seen_by = day(when)
+        records, words = Store(folder).read(held.feed).seen_by(seen_by), f"{held.feed}@{seen_by:%Y-%m-%dT%H:%M:%SZ}"
+    if digest and not records.digest.startswith(digest):
+        raise DataError(
+            f"{words} is {records.digest[:DIGITS]} here, not {digest}.",
+            "It is not what was read before: the store was made anew, or is another.",
+            "Ask for it without the digest, or bring the store back from a copy.",
+        )
+    return records, f"{words}#{records.digest[:DIGITS]}"
+
+
+def snapshot_of(name: str, folder: Path) -> Snapshot:
+    """What a store holds of a feed.
+
+    Raises:
+        RecipeError: the name is not a feed's.
+        DataError: it holds nothing.
     """
     from ..feed import Feed
     from ..store import Store
 
-    feed_name, _, number = name.partition("@")
-    if number and not number.isdigit():
-        raise RecipeError(
-            f"{number!r} is not the number of a snapshot.", "Snapshots are counted.", "Write it as FEED@7."
-        )
-    feed, store = Feed.parse(feed_name), Store(folder)
-    held = store.snapshot(feed)
+    feed = Feed.parse(name)
+    held = Store(folder).snapshot(feed)
     if not held.number:
         raise DataError(
-            f"{feed} is not stored in {folder}.",
-            "There is nothing to read.",
-            f"Get it with: coincast fetch {feed}",
+            f"{feed} is not stored in {folder}.", "There is nothing to read.", f"Get it with: coincast fetch {feed}"
         )
-    snapshot = int(number) if number else held.number
-    return store.read(feed, since, until, snapshot=snapshot), f"{feed}@{snapshot}"
+    return held
 
 
 def _sample(name: str) -> Cleaned:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import RecipeError
-from .options import NO, STORE, Json, StoreFolder, day
+from .options import NO, STORE, Json, StoreFolder
 from .printing import lines, show, table
 
 if TYPE_CHECKING:
@@ -38,7 +38,13 @@ def ls(folder: StoreFolder = STORE, json: Json = False) -> None:
         for one in held
         if one.rows
     ]
-    show(table(rows, numbers=("rows", "snapshot", "files")) if rows else f"{folder} holds no candles.", rows, json)
+    show(
+        table(rows, numbers=("rows", "snapshot", "files"), whole=("feed", "rows", "last"))
+        if rows
+        else f"{folder} holds no candles.",
+        rows,
+        json,
+    )
 
 
 @store.command()
@@ -49,6 +55,7 @@ def verify(feeds: Feeds = None, folder: StoreFolder = STORE, json: Json = False)
     kept = Store(folder)
     found = {str(feed): kept.verify(feed) for feed in _named(feeds, folder)}
     said = [f"{name}: {'whole' if not wrong else ' '.join(wrong)}" for name, wrong in found.items()]
+    said = said or [f"{folder} holds no candles."]
     show(lines(said), found, json)
     if any(found.values()):
         raise typer.Exit(NO)
@@ -62,6 +69,7 @@ def compact(feeds: Feeds = None, folder: StoreFolder = STORE) -> None:
     for feed in _named(feeds, folder):
         with Store(folder).writer(feed) as writer:
             writer.compact()
+        typer.echo(f"{feed}: {len(Store(folder).snapshot(feed).segments)} files")
 
 
 @store.command()
@@ -73,42 +81,41 @@ def export(
     until: Annotated[str | None, typer.Option("--until", help="Last day, itself included.")] = None,
     folder: StoreFolder = STORE,
 ) -> None:
-    """Write a feed's bars to a file for another tool; what is missing stays missing."""
+    """Write a feed's own bars to a file for another tool; what is missing stays missing."""
     from ..interchange import FORMATS
     from ..output import write
-    from .source import stored
+    from .source import between, stored
 
     if form not in FORMATS:
         raise RecipeError(
             f"There is no format {form!r}.", "The file would be empty.", f"Choose among {', '.join(FORMATS)}."
         )
-    records, words = stored(name, folder, day(since) if since else None, day(until, last=True) if until else None)
-    write(out, FORMATS[form].encode(records.feed, records.rows()))
-    typer.echo(f"{out}: {len(records.latest):,} bars of {words}")
+    records, words = stored(name, folder)
+    rows = between(records.own.rows(), since, until)
+    write(out, FORMATS[form].encode(records.feed, rows))
+    lent = len(records.latest) - len(records.own.latest)
+    typer.echo(f"{out}: {len(rows):,} bars of {words}" + (f"; {lent:,} lent ones are left out" if lent else ""))
 
 
 @store.command(name="import")
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV, Parquet, feather (freqtrade) or a JSON list of ccxt's rows.")],
-    name: FeedName,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[FEED]", help="Which feed; freqtrade's file names tell it themselves.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the file's word over what is stored, as revisions.")
+    ] = False,
     folder: StoreFolder = STORE,
 ) -> None:
-    """Store the bars of a file, once cleaned; bars of the same time become revisions."""
-    from datetime import UTC, datetime
-
-    from ..clean import clean
+    """Store the bars of a file, once cleaned; those that are stored already are left as they are."""
     from ..feed import Feed
-    from ..interchange import read
-    from ..records import Records
+    from ..importing import import_file
     from ..store import Store
 
-    feed, now = Feed.parse(name), datetime.now(UTC)
-    cleaned = clean(read(file), feed, now)
-    with Store(folder).writer(feed) as writer:
-        new = writer.append(Records.of_candles(cleaned.candles, now, file.name))
-    typer.echo(f"{file.name}: {new:,} new bars of {feed}")
-    for sentence in cleaned.repairs.sentences:
-        typer.echo(f"  {sentence}")
+    done = import_file(file, Store(folder), Feed.parse(name) if name else None, replace=replace)
+    typer.echo(f"{file.name}: {done.new:,} of {done.bars:,} bars are new in {done.feed}")
+    typer.echo(f"  {done.quality.sentence}")
 
 
 @store.command()
@@ -128,7 +135,7 @@ def repair(
 
 def _named(names: list[str] | None, folder: Path) -> list[Feed]:
     """The feeds of these names, or all that are stored."""
-    from ..feed import Feed
     from ..store import Store
+    from .source import snapshot_of
 
-    return [Feed.parse(name) for name in names] if names else Store(folder).feeds()
+    return [snapshot_of(name, folder).feed for name in names] if names else Store(folder).feeds()

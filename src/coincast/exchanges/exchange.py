@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import importlib
+import math
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ REFRESH = 300
 _TIMEOUT = 10_000
 _MOST_WORDS = 160
 _LOOK_UPS = 2
+# Where ccxt does not say how many bars an answer holds. If they are fewer, the next question begins where they end.
+_USUAL_PAGE = 500
 # How ccxt writes the status that Binance sends to where it may not serve; it takes it for an outage.
 _FOR_LEGAL_REASONS = " 451 "
 _FIRST_TRADE = datetime(2010, 1, 1, tzinfo=UTC)
@@ -89,7 +92,7 @@ class CcxtExchange:
         speed: how many seconds of its clock pass in one of ours.
 
     Raises:
-        RecipeError: ccxt is not installed, or does not know the name.
+        RecipeError: ccxt is not installed, does not know the name, or knows no candles of it.
     """
 
     def __init__(self, name: str, urls: Mapping[str, Any] | None = None, speed: float = 1.0) -> None:
@@ -110,10 +113,21 @@ class CcxtExchange:
         self._guarded = False
 
     def _described(self, name: str) -> Venue:
-        """What ccxt knows of a venue that is not in our table."""
-        page = self._client.features.get("spot", {}).get("fetchOHLCV", {}).get("limit", 500)
-        days = (Interval(name) for name in INTERVALS if name in self._client.timeframes)
-        intervals = tuple(str(interval) for interval in days if interval.delta <= timedelta(days=1))
+        """What ccxt knows of a venue that is not in our table.
+
+        Raises:
+            RecipeError: it tells no candles.
+        """
+        listed = self._client.timeframes or {}
+        fitting = (Interval(name) for name in INTERVALS if name in listed)
+        intervals = tuple(str(interval) for interval in fitting if interval.delta <= timedelta(days=1))
+        if not intervals or not self._client.has["fetchOHLCV"]:
+            raise RecipeError(
+                f"{name} tells no candles.",
+                "ccxt knows of none that it could be asked for.",
+                f"Choose another exchange, for example {' or '.join(VENUES)}.",
+            )
+        page = _page(self._client.features or {})
         return Venue(name, _FIRST_TRADE, page, intervals, streams=self._client.has["watchOHLCV"] is True)
 
     async def clock(self) -> datetime:
@@ -209,7 +223,7 @@ class CcxtExchange:
             "Without it there are no new bars.",
             "Check the connection and call again later; what was told before is stored.",
             passing=True,
-            retry_after=_seconds(_header(self._client.last_response_headers, "Retry-After")),
+            retry_after=_retry_after(self._client.last_response_headers),
         )
 
 
@@ -239,9 +253,31 @@ def _header(headers: Mapping[str, str] | None, name: str) -> str:
     return next((value for key, value in (headers or {}).items() if key.lower() == name.lower()), "")
 
 
-def _seconds(retry_after: str) -> float | None:
-    """What a `Retry-After` header asks for (RFC 9110 10.2.3), if it can be read."""
+def _page(features: Mapping[str, Any]) -> int:
+    """How many bars an answer holds, as ccxt writes it of spot markets, or of swaps where there are only those."""
+    for markets in (features.get("spot"), (features.get("swap") or {}).get("linear")):
+        limit = ((markets or {}).get("fetchOHLCV") or {}).get("limit")
+        if limit:
+            return int(limit)
+    return _USUAL_PAGE
+
+
+def _retry_after(headers: Mapping[str, str] | None) -> float | None:
+    """The seconds for which a `Retry-After` header asks (RFC 9110 10.2.3); None if it does not say, or cannot be read.
+
+    It holds seconds or a date, which counts from the date of the answer; one that has passed says nothing.
+    """
+    told = _header(headers, "Retry-After")
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(told)
     except ValueError:
+        until, now = _date(told), _date(_header(headers, "Date")) or datetime.now(UTC)
+        return (until - now).total_seconds() if until and until > now else None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _date(header: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None

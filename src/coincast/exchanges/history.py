@@ -8,6 +8,7 @@ too: faults pass, and a hole in history stays.
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -64,37 +65,57 @@ async def history(
         pauses: the seconds before the newest bar is asked for again, if it is not there; then that is believed.
 
     Yields:
-        What each answer brought; never one without a bar.
+        What each answer brought: bars, or at least rows that were refused.
 
     Raises:
         ExchangeError: it failed for minutes on end, or refused for good. What was yielded before is right.
         RecipeError: it does not have the symbol, or no bars from which the interval could be joined.
     """
-    step = feed.interval.delta
-    first = cursor = feed.interval.floor(utc(since) + step - since.resolution)
-    doubted, done, total = None, 0, 0
+    way = _Way(exchange, feed, since, monitor)
+    while way.cursor + feed.interval.delta <= (end := await way.end(until)):
+        told = await way.go(end, pauses)
+        if len(told.records) or _garbled(told):
+            yield told
+        way.report(end)
 
-    def tell(words: str) -> None:
-        monitor(done, total, words)
 
-    while True:
-        now = await patiently(exchange, exchange.clock, tell)
-        end = now if until is None else min(now, utc(until))
-        if cursor + step > end:
-            return
-        newest = cursor + 2 * step > end
-        told = await _told(exchange, feed, cursor, pauses if newest else PAUSES, tell)
-        bars = told.records.frame.filter(pl.col("time").is_between(cursor, end - step))
-        if bars.is_empty():
-            doubt = cursor != doubted and not newest
-            beyond = await _beyond(exchange, feed, cursor, end, tell, doubt=doubt)
-            doubted, cursor = cursor, beyond
-        else:
-            yield replace(told, records=Records(feed, bars))
-            cursor = bars["time"][-1] + step
-        total = feed.interval.bars(end - first)
-        done = min(total, feed.interval.bars(cursor - first))
-        tell(f"{feed} until {min(cursor, end):%Y-%m-%d %H:%M}")
+class _Way:
+    """The way through a feed's past: `cursor` is the open from which on bars are asked for next."""
+
+    def __init__(self, exchange: Exchange, feed: Feed, since: datetime, monitor: Monitor) -> None:
+        self._exchange, self._feed, self._monitor = exchange, feed, monitor
+        self.cursor = self._first = feed.interval.floor(utc(since) + feed.interval.delta - since.resolution)
+        self._doubted: datetime | None = None
+        self._done = self._total = 0
+
+    async def end(self, until: datetime | None) -> datetime:
+        """The last close that can be asked for."""
+        now = await patiently(self._exchange, self._exchange.clock, self._tell)
+        return now if until is None else min(now, utc(until))
+
+    async def go(self, end: datetime, pauses: Sequence[float]) -> Accepted:
+        """What the answer at the cursor brings that closed by `end`. The cursor goes on, or stays if it is doubted."""
+        feed, step, asked = self._feed, self._feed.interval.delta, self.cursor
+        newest = asked + 2 * step > end
+        told = await _told(self._exchange, feed, asked, pauses if newest else PAUSES, self._tell)
+        bars = told.records.frame.filter(pl.col("time").is_between(asked, end - step))
+        if not bars.is_empty():
+            self.cursor = bars["time"][-1] + step
+            return replace(told, records=Records(feed, bars))
+        doubt = asked != self._doubted and not newest
+        self.cursor = await _beyond(self._exchange, feed, asked, end, self._tell, doubt=doubt)
+        self._doubted = asked
+        # What is asked for again is counted then.
+        return Accepted(Records.empty(feed), {} if self.cursor == asked else told.refused)
+
+    def report(self, end: datetime) -> None:
+        """Tell how far it is."""
+        self._total = self._feed.interval.bars(end - self._first)
+        self._done = min(self._total, self._feed.interval.bars(self.cursor - self._first))
+        self._tell(f"{self._feed} until {min(self.cursor, end):%Y-%m-%d %H:%M}")
+
+    def _tell(self, words: str) -> None:
+        self._monitor(self._done, self._total, words)
 
 
 async def patiently(exchange: Exchange, ask: Callable[[], Awaitable[Result]], tell: Tell) -> Result:
@@ -112,7 +133,7 @@ async def patiently(exchange: Exchange, ask: Callable[[], Awaitable[Result]], te
             if not error.passing or failed == TRIES or (error.retry_after or 0) > LONGEST_OBEYED:
                 raise
             pause = back_off(exchange, failed) if error.retry_after is None else error.retry_after
-            tell(f"{error.found} Asking again in {pause:.1f} s.")
+            tell(f"Asking again in {pause:.1f} s: {error.found}")
         await asyncio.sleep(pause)
 
 
@@ -136,22 +157,50 @@ async def _ungarbled(exchange: Exchange, feed: Feed, since: datetime, tell: Tell
     """What is told, asked again while rows of it cannot be."""
     told = await patiently(exchange, lambda: _ask(exchange, feed, since), tell)
     for _ in range(_GARBLED):
-        if not told.refused.keys() - {"unclosed"}:
+        if not _garbled(told):
             break
         again = await patiently(exchange, lambda: _ask(exchange, feed, since), tell)
-        told = Accepted(told.records.and_also(again.records), again.refused)
+        whole = not _garbled(again) and len(again.records) >= len(told.records)
+        told = again if whole else Accepted(told.records.and_also(again.records), again.refused)
     return told
 
 
+def _garbled(told: Accepted) -> bool:
+    """Whether rows of an answer cannot be."""
+    return bool(told.refused.keys() - {"unclosed"})
+
+
 async def _ask(exchange: Exchange, feed: Feed, since: datetime) -> Accepted:
-    """The sound bars in one answer. They are closed by the clock as it stood before the question."""
+    """The sound bars in one answer. They are closed by the clock as it stood before the question.
+
+    Raises:
+        ExchangeError: there was no answer, or not one row of it can be read; it passes.
+    """
     asked = replace(feed, interval=exchange.venue.asked(feed.interval))
     seen_at = await exchange.clock()
     answer = await exchange.page(asked, since)
-    if asked == feed:
-        return accept(feed, answer, seen_at, exchange.venue.name)
-    told = accept(asked, answer, seen_at, f"{exchange.venue.name}, joined from {asked.interval}")
-    return replace(told, records=join(told.records, feed))
+    name = exchange.venue.name
+    source = name if asked == feed else f"{name}, joined from {asked.interval}"
+    told = accept(asked, answer, seen_at, source)
+    if told.refused.keys() == {"malformed"} and not len(told.records):
+        raise ExchangeError(
+            f"{name} told no bar of {asked} that can be read: {reprlib.repr(answer)}.",
+            "What it has is not known.",
+            "Call again later; what was told before is stored.",
+            passing=True,
+        )
+    if _garbled(told):
+        told = replace(told, records=_one_by_one(told.records))
+    return told if asked == feed else replace(told, records=join(told.records, feed))
+
+
+def _one_by_one(records: Records) -> Records:
+    """The same, each bar seen a microsecond before the next.
+
+    Bars that were seen at one instant show that there is none between them; where rows were refused, they do not.
+    """
+    before = pl.duration(microseconds=pl.col("time").rank("dense", descending=True) - 1)
+    return Records(records.feed, records.frame.with_columns(pl.col("seen_at") - before))
 
 
 def join(records: Records, feed: Feed) -> Records:

@@ -15,11 +15,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
-from ..errors import CoincastError, ExchangeError
+from ..errors import CoincastError, ExchangeError, RecipeError
 from ..feed import Feed, utc
 from ..records import Accepted
 from .exchange import REFRESH, Exchange, pace
-from .history import Monitor, Tell, back_off, history, patiently, silent
+from .history import LONGEST_OBEYED, Monitor, Tell, back_off, history, patiently, silent
 
 # How long after its close a bar is asked for where the stream does not yet speak of the next one.
 SETTLE = timedelta(seconds=2)
@@ -27,6 +27,8 @@ SETTLE = timedelta(seconds=2)
 OVERLAP = 3
 # A stream that says nothing for so many seconds is opened anew.
 SILENCE = 60.0
+# An exchange that plays back fast speaks no faster than the machine does.
+_LEAST_SILENCE = 5.0
 # A bar that is not there yet is asked for again after these seconds; then nothing was traded in it.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
 
@@ -44,10 +46,11 @@ async def stream(
         monitor: told after each answer, and of each failure.
 
     Yields:
-        What each answer brought: new bars, and up to `OVERLAP` told again.
+        What each answer brought: new bars, and up to `OVERLAP` told again; or at least rows that were refused.
 
     Raises:
-        ExchangeError: it refused for good; what passes is waited for, for ever.
+        ExchangeError: it refused for good; what passes is waited for, for ever, and asked for at least every quarter
+            of an hour.
         RecipeError: it does not have the symbol, or no bars from which the interval could be joined.
     """
     step = feed.interval.delta
@@ -63,14 +66,15 @@ async def stream(
                 await listener.closed(wanted + step)
                 start = max(last - OVERLAP * step, utc(since))
                 async for told in history(exchange, feed, start, until, monitor, pauses=PAUSES):
-                    last = told.records.frame["time"][-1]
+                    if len(told.records):
+                        last = told.records.frame["time"][-1]
                     yield told
                 wanted = max(wanted, last) + step
             except ExchangeError as error:
                 if not error.passing:
                     raise
                 tell(f"{error.found} Going on.")
-                await asyncio.sleep(error.retry_after or 0)
+                await asyncio.sleep(min(error.retry_after or 0, LONGEST_OBEYED))
 
 
 class _Listener:
@@ -118,12 +122,12 @@ class _Listener:
         failed = 0
         while True:
             try:
-                async with asyncio.timeout(pace(self._exchange, SILENCE)):
+                async with asyncio.timeout(max(_LEAST_SILENCE, pace(self._exchange, SILENCE))):
                     opened = await self._exchange.news(self._feed)
             except TimeoutError:
                 self._tell(f"The stream of {self._feed} was silent for {SILENCE:.0f} s and is opened anew.")
-            except ExchangeError as error:
-                if not error.passing:
+            except (ExchangeError, RecipeError) as error:
+                if isinstance(error, RecipeError) or not error.passing:
                     self._tell(f"{error.found} Each close is asked for instead.")
                     return
                 self._tell(f"{error.found} The stream is opened anew.")

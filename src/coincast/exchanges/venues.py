@@ -23,7 +23,8 @@ class Venue:
         page: bars in one answer at most.
         intervals: the bars it tells itself, up to a day.
         streams: whether it pushes candles; where not, each close is asked for.
-        depth: how many bars back from now its history goes; None where it goes back to the listing.
+        depth: how many bars back from now its history goes, the forming one included; None where it goes back to the
+            listing.
         says: what somebody who uses it should know, in plain words.
     """
 
@@ -55,8 +56,8 @@ class Venue:
         return max(1, self.page // (interval.delta // self.asked(interval).delta))
 
     def reach(self, interval: Interval) -> timedelta | None:
-        """How far back its history of `interval` goes; None where it goes back to the listing."""
-        return None if self.depth is None else self.depth * self.asked(interval).delta
+        """How long before the bar that is forming its history opens; None where it goes back to the listing."""
+        return None if self.depth is None else (self.depth - 1) * self.asked(interval).delta
 
     @property
     def past(self) -> str:

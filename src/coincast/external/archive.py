@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import DataError, OutputError
 from ..feed import utc
-from ..output import make_folder, write
+from ..output import make_folder, parquet, write
 from .catalogue import series_named
 from .outside import PUBLIC, Outside, check_coin
 
@@ -87,7 +86,7 @@ class Archive:
                 kept = self.revisions(outside.name, coin)
                 new = _news(kept, outside.frame.with_columns(seen_at=pl.lit(utc(seen_at), KEPT["seen_at"])))
                 if not new.is_empty():
-                    write(path, _parquet(pl.concat([kept, new]).sort("ended_at", "seen_at", maintain_order=True)))
+                    write(path, parquet(pl.concat([kept, new]).sort("ended_at", "seen_at", maintain_order=True)))
                 return new.height
         except Timeout as error:
             raise OutputError(
@@ -106,9 +105,3 @@ def _news(kept: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     news = beside.filter(pl.col("last").ne_missing(pl.col("value")))
     since = pl.when(pl.col("last").is_null()).then("available_at").otherwise("seen_at")
     return news.with_columns(available_at=since).select(KEPT.names())
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()

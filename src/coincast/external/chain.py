@@ -17,6 +17,7 @@ def _metric(metric: str) -> Download:
 
     def download(ask: Ask, coin: str, since: datetime) -> pl.DataFrame:
         told: list[tuple[datetime, float]] = []
+        newest = since - _DAY
         query: dict[str, str | int] = {
             "assets": coin.lower(),
             "metrics": metric,
@@ -30,6 +31,9 @@ def _metric(metric: str) -> Download:
             told += [(_day(row["time"]) + _DAY, float(row[metric])) for row in page["data"] if row.get(metric)]
             if not page.get("next_page_token"):
                 return as_told(told)
+            reached, newest = newest, max((_day(row["time"]) for row in page["data"]), default=newest)
+            if newest <= reached:
+                raise ValueError("a page with another after it tells nothing new")
             query["next_page_token"] = page["next_page_token"]
 
     return download

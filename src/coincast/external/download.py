@@ -13,6 +13,7 @@ from ..errors import DataError
 from .archive import Archive
 from .catalogue import series_named
 from .outside import Outside
+from .series import Series
 from .web import get
 
 # Before the oldest price of any coin.
@@ -21,17 +22,19 @@ _BEGINNING = datetime(2010, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(days=30)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fetched:
     """What a fetch brought.
 
     Args:
         outside: all that is stored of the series now.
         added: how many rows are new, restated values among them.
+        notes: what to know before they are used, a sentence each.
     """
 
     outside: Outside
     added: int
+    notes: tuple[str, ...] = ()
 
 
 def fetch(name: str, archive: Archive, coin: str = "BTC", url: str | None = None) -> Fetched:
@@ -49,11 +52,23 @@ def fetch(name: str, archive: Archive, coin: str = "BTC", url: str | None = None
         DataError: it answered otherwise than it used to.
         OutputError: the archive cannot be written.
     """
-    last = archive.revisions(name, coin)["ended_at"].max()
+    before = archive.revisions(name, coin)
+    last = before["ended_at"].max()
     since = last - OVERLAP if isinstance(last, datetime) else _BEGINNING
     outside, seen_at = download(name, coin, since, url)
     added = archive.add(outside, seen_at)
-    return Fetched(archive.read(name, coin), added)
+    kept = archive.read(name, coin)
+    late = kept.frame.filter(pl.col("ended_at") < seen_at - OVERLAP).join(before, on="ended_at", how="anti")
+    return Fetched(kept, added, _notes(series_named(name), late.height, seen_at - OVERLAP))
+
+
+def _notes(series: Series, late: int, until: datetime) -> tuple[str, ...]:
+    if not series.revised or not late:
+        return ()
+    return (
+        f"{series.source} restates {series.name}: {late:,} values from before {until:%Y-%m-%d} were first fetched now."
+        " They stand as public when they were due, but may differ from what was public then.",
+    )
 
 
 def download(

@@ -22,7 +22,10 @@ def _funding(ask: Ask, coin: str, since: datetime) -> pl.DataFrame:
         told += [(_settled_at(row), float(row["fundingRate"])) for row in page]
         if len(page) < PAGE:
             return as_told(told)
-        start = int(page[-1]["fundingTime"]) + 1
+        newest = max(int(row["fundingTime"]) for row in page)
+        if newest < start:
+            raise ValueError("a full page tells nothing new")
+        start = newest + 1
 
 
 def _settled_at(row: dict[str, int]) -> datetime:

@@ -18,7 +18,7 @@ PUBLIC = pl.Schema({"ended_at": SCHEMA["time"], "available_at": SCHEMA["time"], 
 LONGEST_SILENCE = timedelta(days=14)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outside:
     """One number that is measured again and again outside the market, such as the Fear & Greed index.
 
@@ -79,6 +79,13 @@ class Outside:
 
     def delayed(self, by: timedelta) -> Outside:
         """The same values, public so much later: what a forecast gains from them should shrink, and not vanish.
+
+            join(candles, series.delayed(candles.feed.interval.delta))
+
+        A gain that is gone when everything is told one bar later came from knowing too early.
+
+        Args:
+            by: how much later than it was.
 
         Raises:
             LookAheadError: `by` is negative and reaches before what a value speaks of was over.

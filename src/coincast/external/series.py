@@ -12,7 +12,8 @@ from .outside import TOLD
 
 # What a path under the source's address answers to a query.
 Ask = Callable[[str, Mapping[str, str | int]], bytes]
-# Whatever the source tells of a coin from a day on, as `TOLD`; it may tell more.
+# Whatever the source tells of a coin from a day on, as `TOLD`; it may tell more. An answer that cannot be one, a page
+# that brings nothing new among them, ends in a ValueError or whatever its shape leads to; `download` words it.
 Download = Callable[[Ask, str, datetime], pl.DataFrame]
 
 

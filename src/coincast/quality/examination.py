@@ -38,6 +38,7 @@ _TOLD: Mapping[str, tuple[str, str]] = {
     "zero volume": ("zero volume", "bars that moved although their volume is 0"),
     "stale": ("zero volume", "bars that traded nothing and repeat the last close"),
 }
+_WITHOUT_VOLUME = ("no volume", "zero volume", "stale")
 # Rows that run backwards, but for a few that were joined on: this share of the steps.
 _NEWEST_FIRST = 0.9
 # A market is closed on weekends if this share of their bars is missing, over so many weeks.
@@ -100,7 +101,7 @@ def examine(
     except DataError as error:
         return Quality(source, len(rows), interval, (*found, _refusal(error)), None)
     known = {note.defect for note in rows.notes}
-    found += _told(cleaned, len(rows), known | ({"missing price"} if "close only" in known else set()))
+    found += _told(cleaned, told, known | ({"missing price"} if "close only" in known else set()))
     if "close only" not in known:
         found += invented(cleaned.candles, sessions=any(one.defect == "sessions" for one in found))
     if second is not None:
@@ -123,16 +124,18 @@ def _harm(defect: str) -> str:
 
 
 def _refusal(error: DataError) -> Finding:
-    return finding(error.defect or "unreadable", f"{error.found} {error.why}", harm="unusable")
+    return finding(error.defect or "unreadable", f"{error.found} {error.why}", harm="unusable", do=error.do)
 
 
-def _told(cleaned: Cleaned, rows: int, known: Set[str | None]) -> list[Finding]:
+def _told(cleaned: Cleaned, rows: Rows, known: Set[str | None]) -> list[Finding]:
     """What cleaning had to mend, but for what is known already."""
     interval = cleaned.candles.feed.interval
     parts = cleaned.repairs.frame.partition_by("kind", as_dict=True, maintain_order=True)
     times = {str(kind): part["time"] for (kind,), part in parts.items()}
+    if not (cleaned.candles.frame["volume"] > 0).any():
+        times["no volume"] = pl.concat([times.pop(kind) for kind in _WITHOUT_VOLUME if kind in times])
     found = _gaps(times["gap"], cleaned.candles) if "gap" in times else []
-    if len(times.get("reordered", ())) >= _NEWEST_FIRST * (rows - 1) > 0:
+    if "reordered" in times and _backwards(rows) >= _NEWEST_FIRST:
         del times["reordered"]
         found.append(finding("newest first", "The rows run from the newest bar to the oldest."))
     for defect in dict.fromkeys(defect for defect, _ in _TOLD.values()):
@@ -141,8 +144,14 @@ def _told(cleaned: Cleaned, rows: int, known: Set[str | None]) -> list[Finding]:
             says = "; ".join(f"{words}: {len(bars):,}" for bars, words in told) + "."
             bars = pl.concat([bars for bars, _ in told])
             harm = "thin" if DEFECTS[defect].harm == "thin" else "loss"
-            found.append(finding(defect, says[0].upper() + says[1:], bars, of=rows, interval=interval, harm=harm))
+            found.append(finding(defect, says[0].upper() + says[1:], bars, of=len(rows), interval=interval, harm=harm))
     return found
+
+
+def _backwards(rows: Rows) -> float:
+    """The share of steps back in time among all steps from one time to another."""
+    steps = rows.frame["time"].diff().drop_nulls()
+    return int((steps < timedelta(0)).sum()) / max(int((steps != timedelta(0)).sum()), 1)
 
 
 def _gaps(missing: pl.Series, candles: Candles) -> list[Finding]:

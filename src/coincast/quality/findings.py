@@ -13,6 +13,7 @@ import polars as pl
 
 from ..candles import SCHEMA
 from ..clean import Cleaned
+from ..errors import DataError
 from ..feed import Interval
 from ..rows import Rows
 
@@ -71,17 +72,22 @@ DEFECTS: Mapping[str, Defect] = {
     "unclosed": Defect("invented", "bars stored before they had closed", f"Fetch them again; {_FIX} by dropping them."),
     "gap": Defect("loss", "bars that the source does not have", "Lend them from another venue, or leave them missing."),
     "missing price": Defect(
-        "loss", "bars without a price that can be", "Fetch them again; until then they are mended."
+        "loss", "bars without a price that can be", f"Fetch them again, or mend or drop them; {_FIX}."
     ),
-    "bad tick": Defect("loss", "a price far outside everything around it", "Nothing: it is mended and marked."),
-    "outside range": Defect("loss", "a high below or a low above its own bar", "Nothing: it is mended and marked."),
+    "bad tick": Defect("loss", "a price far outside everything around it", f"Mend it, or drop the bar; {_FIX}."),
+    "outside range": Defect("loss", "a high below or a low above its own bar", f"Move it to the bar's edge; {_FIX}."),
+    "level jump": Defect(
+        "invented",
+        "a price that jumps to another level from one bar to the next",
+        "Look for a slipped decimal point, another unit or coin, a redenomination; `coincast check --fix` leaves it.",
+    ),
     "straight line": Defect("invented", "bars drawn by a ruler between two real ones", f"Drop them; {_FIX}."),
     "carried forward": Defect("invented", "bars that repeat the one before in every value", f"Drop them; {_FIX}."),
     "stale tail": Defect("invented", "a price that has stood still to the end", f"Drop it; {_FIX}."),
     "flat bars": Defect("thin", "bars whose prices are all one price", "Know that little or nothing was traded."),
     "copied opens": Defect("column", "opens are the close before", "Do not use the open; closes are sound."),
     "no volume": Defect("column", "volume is not there", "Do not use features of volume."),
-    "zero volume": Defect("thin", "bars in which nothing was traded", "Know that their price is the one before."),
+    "zero volume": Defect("thin", "bars in which nothing was traded", "Do not use features of volume there."),
     "quote volume": Defect("column", "volume in quote currency", f"Divide by the price; {_FIX} if a second proves it."),
 }
 
@@ -106,31 +112,32 @@ class Finding:
 
     Args:
         defect: its name, a key of `DEFECTS`.
+        harm: what follows from it, a key of `HARMS`.
         grade: how bad, one of `GRADES`.
         count: how many bars or rows it touches; 0 where it is about the whole.
         bars: opens of the bars touched; empty where it is about the whole.
         spans: the same bars as runs of neighbours.
         says: what was found, in numbers.
+        do: what to do about it.
         mend: rows -> rows without it; None where it stays, or where cleaning mends it anyway.
         did: what `mend` does, said as done.
     """
 
     defect: str
+    harm: str
     grade: str
     count: int
     bars: pl.Series
     spans: tuple[Span, ...]
     says: str
+    do: str
     mend: Callable[[Rows], Rows] | None = None
     did: str = ""
 
     @property
-    def do(self) -> str:
-        """What to do about it."""
-        known = DEFECTS[self.defect]
-        if known.harm == "time" and self.grade == GRADES[0]:
-            return "Nothing: the times were set right while reading."
-        return known.do
+    def refuses(self) -> bool:
+        """Whether it spoils all bars and nothing undoes it, so that no copy of them can be stood by."""
+        return self.harm in {"time", "unusable"} and self.mend is None
 
 
 _NONE = pl.Series("time", [], SCHEMA["time"])
@@ -144,6 +151,7 @@ def finding(
     of: int = 1,
     interval: Interval | None = None,
     harm: str | None = None,
+    do: str | None = None,
     mend: Callable[[Rows], Rows] | None = None,
     did: str = "",
 ) -> Finding:
@@ -156,12 +164,24 @@ def finding(
         of: how many bars there are.
         interval: the bars' length.
         harm: where it differs from the defect's own.
+        do: where it differs from the defect's own.
         mend: as in `Finding`.
         did: as in `Finding`.
     """
-    grade = grade_of(harm or DEFECTS[defect].harm, len(bars) / max(of, 1))
+    harm = harm or DEFECTS[defect].harm
+    grade = grade_of(harm, len(bars) / max(of, 1))
     spans = _spans(bars.unique().sort(), interval) if interval else ()
-    return Finding(defect, grade, len(bars), bars, spans, says, mend, did)
+    do = do or _advice(defect, harm, mended=mend is not None)
+    return Finding(defect, harm, grade, len(bars), bars, spans, says, do, mend, did)
+
+
+def _advice(defect: str, harm: str, *, mended: bool) -> str:
+    known = DEFECTS[defect]
+    if known.harm == "time" and harm == "form":
+        return "Nothing: the times were set right while reading."
+    if harm == "time" and not mended:
+        return "Name their zone with --tz, or fetch bars that open in UTC; no corrected copy can undo it."
+    return known.do
 
 
 def grade_of(harm: str, share: float) -> str:
@@ -210,6 +230,18 @@ class Quality:
     def defects(self) -> frozenset[str]:
         """Names of what was found."""
         return frozenset(found.defect for found in self.findings)
+
+    def demand_candles(self) -> Cleaned:
+        """The candles, unless their times cannot be trusted.
+
+        Raises:
+            DataError: they cannot, or there are none.
+        """
+        lies = [one for one in self.worst_first if one.harm == "time"]
+        if self.cleaned is not None and not lies:
+            return self.cleaned
+        worst = (lies or self.worst_first)[0]
+        raise DataError(worst.says, "Forecasts would be made from the wrong bars.", worst.do, worst.defect)
 
     @cached_property
     def worst_first(self) -> Sequence[Finding]:

@@ -9,14 +9,20 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int
-from scipy import stats
+from scipy import special, stats
 
 from ..candles import PRICES, Candles
+from ..clean import FACTOR
 from ..rows import Rows
 from .findings import Finding, finding
 
 # Chance is ruled out at this level wherever a test is made.
 LEVEL = 1e-3
+# Where prices and volume are coarse, calm makes both lie halfway: up to 1.5 times as often together as independence
+# would, in simulated markets whose volume follows their volatility.
+ODDS = 3.0
+# In the same markets at most 4 % of the bars whose prices lie halfway are followed by another.
+GOES_ON = 0.1
 # Bars that open where the one before closed, to the last digit: 0.5 to 53 % in the series measured, 99 % where copied.
 COPIED, FEWEST = 0.9, 30
 # Flat bars are said where they come in a row, or are more than this share of the bars.
@@ -73,6 +79,7 @@ def invented(candles: Candles, *, sessions: bool) -> list[Finding]:
     """
     bars, found = Bars(candles, candles.observed), []
     for seek in (
+        level_jump,
         straight_line,
         carried_forward,
         stale_tail,
@@ -88,12 +95,31 @@ def invented(candles: Candles, *, sessions: bool) -> list[Finding]:
     return found
 
 
+def level_jump(bars: Bars) -> Finding | None:
+    """Closes a factor apart that no market moves in one bar, although the bars after stay where it went.
+
+    A single close that far out is a bad tick, which cleaning does not believe; a new level is believed from its second
+    bar on, and may still be another unit.
+    """
+    step = np.abs(np.diff(np.log(bars["close"]), prepend=np.log(bars["close"][0])))
+    jumps = bars.real & (step > np.log(FACTOR))
+    if not jumps.any():
+        return None
+    times = f"{np.exp(step[jumps].max()):,.4g}"
+    count = int(jumps.sum())
+    says = f"The price jumps by a factor of up to {times} between neighbouring bars, {_times(count)}."
+    return _found("level jump", says, bars, jumps)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def straight_line(bars: Bars) -> Finding | None:
     """Bars halfway between their neighbours in every column, to the last digit: an outage filled by interpolation.
 
-    Prices and volume of a market are halfway by chance now and then, but hardly ever together: bars where both are
-    must be more than independence explains, by the rate of each among bars where the other is not. Where volume tells
-    nothing, runs of such prices must be more than chance puts side by side.
+    Prices and volume of a market are halfway by chance now and then, but hardly ever together. Where volume tells
+    nothing, such prices must come in longer runs than chance makes. The two tests share `LEVEL`.
     """
     between = bars.pair & np.append(bars.real[1:], values=False)
     steep, prices = np.zeros(len(between), dtype=bool), between
@@ -101,16 +127,42 @@ def straight_line(bars: Bars) -> Finding | None:
         halfway, moves = _ruled(bars[name])
         steep, prices = steep | moves, prices & halfway
     prices, volume = prices & steep, between & _ruled(bars["volume"])[0]
-    n, which = int(between.sum()), prices & volume
-    if not _beyond_chance(int(which.sum()), n * _rate(prices, between & ~volume) * _rate(volume, between & ~prices)):
-        start, length = runs(prices)
-        start, length = start[length >= IN_A_ROW], length[length >= IN_A_ROW]
-        if not _beyond_chance(len(start), n * _rate(prices, between) ** IN_A_ROW):
-            return None
-        which = _filled(len(bars.real), start, length)
+    which = prices & volume if _together(prices, volume, int(between.sum())) < LEVEL / 2 else _long_runs(prices)
+    if not which.any():
+        return None
     longest = int(runs(which)[1].max())
     says = f"{which.sum():,} bars lie on a straight line between their neighbours, up to {longest:,} in a row."
+    if which.sum() == 1:
+        says = "1 bar lies on a straight line between its neighbours."
     return _found("straight line", says, bars, which, drop=True)
+
+
+def _together(one: Mask, other: Mask, n: int) -> float:
+    """How probable it is that so many of `n` bars have both, if one makes the odds of the other `ODDS` times as high.
+
+    Fisher's exact test, conditional on how many have each, with that odds ratio for the null: the non-central
+    hypergeometric law of Fisher 1935 ("The logic of inductive inference", J. Royal Statistical Society 98).
+    """
+    both = int((one & other).sum())
+    counts = np.arange(min(one.sum(), other.sum()) + 1)
+    weight = stats.hypergeom.logpmf(counts, n, one.sum(), other.sum()) + counts * np.log(ODDS)
+    return float(np.exp(special.logsumexp(weight[both:]) - special.logsumexp(weight))) if both else 1.0
+
+
+def _long_runs(mask: Mask) -> Mask:
+    """The runs that are more in number at their length than chance makes.
+
+    Chance begins a run as often as it begins short ones, at the upper confidence limit of that count, and goes on by
+    `GOES_ON`. The levels of the limit and of each length tried add up to `LEVEL` / 2.
+    """
+    start, length = runs(mask)
+    begun = stats.gamma.isf(LEVEL / 4, (length < IN_A_ROW).sum() + 1)
+    for shortest in sorted({int(some) for some in length if some >= IN_A_ROW}):
+        long, more = length >= shortest, shortest - IN_A_ROW + 1
+        expected = begun * GOES_ON ** (shortest - 1)
+        if stats.poisson.sf(long.sum() - 1, expected) < LEVEL / 4 / 2**more:
+            return _filled(len(mask), start[long], length[long])
+    return np.zeros(len(mask), dtype=bool)
 
 
 def _ruled(value: Float[np.ndarray, " bar"]) -> tuple[Mask, Mask]:
@@ -129,21 +181,13 @@ def _room(value: Float[np.ndarray, " bar"]) -> Float[np.ndarray, " bar"]:
     return 2 * tick + _ROUNDING * np.abs(value)
 
 
-def _rate(which: Mask, among: Mask) -> float:
-    """How often; half an event is taken for seen, so that a rate is never none."""
-    return float(((which & among).sum() + 0.5) / (among.sum() + 1))
-
-
-def _beyond_chance(count: int, expected: float) -> bool:
-    return count > 0 and bool(stats.poisson.sf(count - 1, expected) < LEVEL)
-
-
 def carried_forward(bars: Bars) -> Finding | None:
     """Bars that repeat the one before in all five values although they traded and moved: a hole filled forward."""
     which = bars.pair & (bars["high"] > bars["low"]) & (bars["volume"] > 0) & bars.unchanged(*PRICES, "volume")
     if not which.any():
         return None
-    says = f"{which.sum():,} bars repeat the bar before in all five values."
+    repeat = "bar repeats" if which.sum() == 1 else "bars repeat"
+    says = f"{which.sum():,} {repeat} the bar before in all five values."
     return _found("carried forward", says, bars, which, drop=True)
 
 
@@ -164,7 +208,8 @@ def flat_bars(bars: Bars) -> Finding | None:
     longest = max(runs(flat)[1], default=0)
     if longest < IN_A_ROW and flat.sum() <= FLAT_SHARE * bars.real.sum():
         return None
-    says = f"{flat.sum():,} bars have one price for open, high, low and close, up to {longest:,} in a row."
+    have = "bar has" if flat.sum() == 1 else "bars have"
+    says = f"{flat.sum():,} {have} one price for open, high, low and close, up to {longest:,} in a row."
     return _found("flat bars", says, bars, flat)
 
 
@@ -257,8 +302,13 @@ def _found(defect: str, says: str, bars: Bars, which: Mask, *, drop: bool = Fals
         of=int(bars.candles.observed.sum()),
         interval=bars.candles.feed.interval,
         mend=without(times) if drop else None,
-        did=f"{len(times):,} bars were dropped: {defect}." if drop else "",
+        did=dropped(len(times), defect) if drop else "",
     )
+
+
+def dropped(count: int, defect: str) -> str:
+    """What `without` does, said as done."""
+    return f"{count:,} {'bar was' if count == 1 else 'bars were'} dropped: {defect}."
 
 
 def without(times: pl.Series) -> Callable[[Rows], Rows]:

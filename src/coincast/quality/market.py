@@ -16,12 +16,14 @@ from ..errors import RecipeError
 from ..feed import Interval
 from ..rows import Rows
 from .findings import Finding, finding
-from .invented import WIDE, densest, without
+from .invented import WIDE, densest, dropped, without
 
 # Returns of one bar on two venues correlate at 0.9 and more, those of neighbouring bars hardly at all.
 RELATED = 0.5
 # Another lag must beat none by so many standard errors of Fisher's z.
 ERRORS = 5.0
+# Closes of one market on two venues, in whichever dollar, are never this factor apart in the middle.
+SAME_PRICE = 1.25
 FEWEST = 30
 # No zone is farther from UTC.
 FARTHEST_ZONE = timedelta(hours=14)
@@ -54,6 +56,9 @@ def against(candles: Candles, second: Candles) -> list[Finding]:
         RecipeError: the second has longer bars, or shares too few bars with the first.
     """
     beside = _beside(candles, _of_interval(second, candles.feed.interval))
+    other = _another_price(beside)
+    if other is not None:
+        return [other]
     seasons = _clock_change(beside)
     if seasons:
         return seasons
@@ -61,8 +66,18 @@ def against(candles: Candles, second: Candles) -> list[Finding]:
     if any(one.defect == "another market" for one in found):
         return found
     beside = beside.moved(lag)
-    later = (_unclosed(candles, beside), _quote_volume(beside))
+    later = (_unclosed(candles, beside, lag), _quote_volume(beside))
     return [*found, *(one for one in later if one is not None)]
+
+
+def _another_price(beside: _Beside) -> Finding | None:
+    """Closes at another level altogether: coins of one market move alike, so that returns cannot tell them apart."""
+    apart = np.log(beside.ours["close"] / beside.theirs["close"])
+    times = float(np.exp(np.nanmedian(apart))) if np.isfinite(apart).any() else 1.0
+    if abs(np.log(times)) <= np.log(SAME_PRICE):
+        return None
+    says = f"Closes are {times:,.3g} times the second series': another coin, currency or unit."
+    return finding("another market", says)
 
 
 def agreement(rows: Rows, second: Candles) -> float:
@@ -202,8 +217,11 @@ def _clock_change(beside: _Beside) -> list[Finding]:
     ]
 
 
-def _unclosed(candles: Candles, beside: _Beside) -> Finding | None:
-    """A stretch in which closes differ from the second series' and opens do not: they were taken too early."""
+def _unclosed(candles: Candles, beside: _Beside, lag: int) -> Finding | None:
+    """A stretch in which closes differ from the second series' and opens do not: they were taken too early.
+
+    It is named by the labels as they are, and dropped by those that the mend of the lag has left.
+    """
     usual = np.nanmedian(np.log(beside.theirs["high"] / beside.theirs["low"]))
     apart = {name: np.abs(np.log(beside.ours[name] / beside.theirs[name])) for name in ("open", "close")}
     both = np.isfinite(apart["open"]) & np.isfinite(apart["close"])
@@ -213,9 +231,16 @@ def _unclosed(candles: Candles, beside: _Beside) -> Finding | None:
         return None
     rows = np.flatnonzero(both)[stretch]
     times = candles.frame["time"].gather(rows)
-    says = f"{len(times):,} closes in a row differ from the second series' while their opens agree."
-    did = f"{len(times):,} bars were dropped: unclosed."
-    return finding("unclosed", says, times, of=len(candles), interval=beside.interval, mend=without(times), did=did)
+    right = times - lag * beside.interval.delta
+    return finding(
+        "unclosed",
+        f"{len(times):,} closes in a row differ from the second series' while their opens agree.",
+        times,
+        of=len(candles),
+        interval=beside.interval,
+        mend=without(right),
+        did=dropped(len(times), "unclosed"),
+    )
 
 
 def _quote_volume(beside: _Beside) -> Finding | None:
@@ -230,7 +255,7 @@ def _quote_volume(beside: _Beside) -> Finding | None:
         return None
     if _spread(ratio - price[both]) > _BLUR * _spread(ratio):
         return None
-    says = f"Volumes are {np.exp(times):,.3g} times the second series', whose price is about {np.exp(level):,.3g}."
+    says = f"Volumes are {np.exp(times):,.0f} times the second series', whose price is about {np.exp(level):,.5g}."
     did = "Volumes were divided by the bar's typical price, (high + low + close) / 3."
     return finding("quote volume", says, mend=to_base, did=did)
 

@@ -44,7 +44,7 @@ def mend(rows: Rows, quality: Quality, now: datetime | None = None) -> Mended:
     if quality.cleaned is None:
         worst = quality.worst_first[0]
         raise DataError(worst.says, "There is nothing to write a corrected copy from.", worst.do, worst.defect)
-    stays = [found for found in quality.findings if found.grade == "F" and found.mend is None]
+    stays = [found for found in quality.findings if found.refuses]
     if stays:
         raise DataError(stays[0].says, "No copy can undo that.", stays[0].do, stays[0].defect)
     did = [note.says for note in rows.notes]

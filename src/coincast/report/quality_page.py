@@ -142,7 +142,9 @@ def _lane(one: Finding, row: int, candles: Candles) -> Figure:
         "y": [row, row, None] * len(strokes),
         "yaxis": "y2",
         "name": one.defect,
-        "text": [words for span in strokes for words in (*[f"{span.bars:,} bars"] * 2, "")],
+        "text": [
+            words for span in strokes for words in (*[f"{span.bars:,} bar{'s' if span.bars > 1 else ''}"] * 2, "")
+        ],
         "hovertemplate": f"%{{x}}, {one.defect}<br>%{{text}}<extra></extra>",
         "line": {"color": colour(role), "width": 9},
         # A line of one bar would be no line.
