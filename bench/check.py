@@ -1,4 +1,4 @@
-"""How long a million 1-minute bars take from a file to a grade, and in how much memory.
+"""How long a million 1-minute bars take from a file to a grade and to features, and in how much memory.
 
     python -m bench check
 
@@ -18,8 +18,10 @@ from time import perf_counter
 import polars as pl
 
 from coincast.clean import clean
+from coincast.features import compute
 from coincast.feed import Feed
 from coincast.files import read
+from coincast.models.lstm_t import LstmT
 from coincast.quality import examine
 from coincast.rows import COLUMNS
 from coincast.threads import single_threaded
@@ -58,6 +60,16 @@ def once(path: Path) -> list[float]:
     return [*took, took[0] + took[2], peak]
 
 
+def features() -> float:
+    """Seconds for the inputs of lstm-t over as many bars, on all cores."""
+    candles, took = draw(Law(volatility=0.0005), BARS, seed=0, feed=FEED).candles, []
+    for _ in range(TIMES):
+        began = perf_counter()
+        compute(candles, LstmT().features)
+        took.append(perf_counter() - began)
+    return min(took)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bars.csv"
@@ -67,6 +79,7 @@ def main() -> None:
     print(f"| a million 1-minute bars, CSV of {size:.0f} MB | best of {TIMES} |\n|---|---|")
     for stage, *values in zip(STAGES, *runs, strict=True):
         print(f"| {stage} | {min(values):.2f}{' s' if not stage.endswith('GB') else ''} |")
+    print(f"| features of lstm-t | {features():.2f} s |")
 
 
 def _apart(path: Path) -> list[float]:
