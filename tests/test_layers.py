@@ -46,10 +46,12 @@ FLOORS = """
     external panel
     features
     windows forecast
+    worlds
+    perturbation
     coverage
     direction
     scores
-    forecaster diagnosis verdict
+    forecaster diagnosis verdict predictions
     training
     models.layers
     models.naive models.ewma_t models.garch_t models.seed_lstm models.lstm_t
@@ -57,6 +59,8 @@ FLOORS = """
     recipe
     fitted workers
     backtest
+    audit.findings
+    audit
     runs
     report.words report.style
     report.resample report.ranking
@@ -66,12 +70,13 @@ FLOORS = """
     report.page
     report.quality_page
     report
+    terminal.marks terminal.waiting terminal.lists terminal.quality
+    terminal.run
     terminal
     cli.options cli.printing
     cli.source
     cli.checking cli.data cli.modelling cli.stored
     cli
-    worlds
     trials testing
     coincast
 """

@@ -15,7 +15,7 @@ numbers: a forecast that changes in its last digit with something it must not kn
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from .candles import PRICES, Candles
+from .candles import Candles
 from .errors import LookAheadError
 from .features import FEATURES, compute, needs
 from .feed import from_numpy
@@ -33,6 +33,7 @@ from .fitted import Fitted
 from .forecast import K
 from .forecaster import Fit, Forecaster, State, unwatched
 from .models import MODELS
+from .perturbation import beside, futures
 from .recipe import Recipe
 from .windows import Windows
 from .worlds import Law, draw, hide
@@ -51,41 +52,7 @@ def market(bars: int, interval: str = "1d", seed: int = 0, outside: Sequence[str
     """A simulated market with one bar in twenty lost at the source, some of them in a row, and outside series."""
     candles = draw(MARKET, bars, seed, f"simulated:COIN/USD:{interval}").candles
     lost = np.arange(20, bars, 27)
-    return hide(_beside(candles, outside, seed), [*lost, *(lost[::2] + 1)])
-
-
-def _beside(candles: Candles, outside: Sequence[str], seed: int) -> Candles:
-    """The candles and outside series that speak every third bar, each for itself."""
-    random = np.random.default_rng(seed)
-    steps = random.normal(scale=0.2, size=(len(candles) // 3 + 1, len(outside))).repeat(3, axis=0)[: len(candles)]
-    columns = {name: 50 * np.exp(steps[:, column]) for column, name in enumerate(outside)}
-    return Candles(candles.feed, candles.frame.with_columns(**columns))
-
-
-def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
-    """The same bars up to and including `bar`, and other bars after it; with words for what was done to those."""
-    past, future = candles.frame.head(bar + 1), candles.frame.tail(-(bar + 1))
-    if future.is_empty():
-        return
-    outside = candles.outside
-    square = past["close"][-1] ** 2
-    noise = draw(Law(volatility=0.2), future.height, seed=bar, feed=str(candles.feed)).candles
-    mirror = zip(PRICES, ("open", "low", "high", "close"), strict=True)
-    others = {
-        "cut off": future.head(0),
-        "multiplied by 7": future.with_columns(pl.col(*PRICES, "volume", *outside) * 7),
-        "reversed": future.reverse(),
-        "mirrored at the last price": future.with_columns(
-            *((square / pl.col(at)).alias(name) for name, at in mirror),
-            *((past[name][-1] ** 2 / pl.col(name)).alias(name) for name in outside),
-        ),
-        "replaced by noise": _beside(noise, outside, seed=bar).frame,
-    }
-    if outside:
-        others["told of outside a bar later"] = future.with_columns(candles.frame.select(outside)[bar:-1])
-    for words, other in others.items():
-        seen = other.with_columns(time=future["time"].head(other.height), observed=pl.lit(value=True))
-        yield words, Candles(candles.feed, pl.concat([past, seen]))
+    return hide(beside(candles, outside, seed), [*lost, *(lost[::2] + 1)])
 
 
 # --- features ---------------------------------------------------------------------------------------------------------

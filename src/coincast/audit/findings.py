@@ -1,0 +1,201 @@
+"""What can be wrong with a forecast and with what is claimed of it, and what an audit found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+# How a fault comes to light: by changing what the pipeline must not know, by scoring its forecasts, by what its maker
+# declares, or by how it behaves when it is asked.
+Shown = Literal["perturbation", "scoring", "declaration", "conduct"]
+
+
+class Fault(NamedTuple):
+    """One thing that can be wrong.
+
+    Args:
+        shown: how it comes to light.
+        is_: what it is.
+        do: the mend.
+        fails: whether an audit that finds it has failed; otherwise it is a remark.
+    """
+
+    shown: Shown
+    is_: str
+    do: str
+    fails: bool = True
+
+
+FAULTS: Mapping[str, Fault] = {
+    # --- perturbation
+    "scale from the future": Fault(
+        "perturbation",
+        "a scale, a limit or a fill value was computed from bars after the forecast",
+        "Fit scalers, imputers, outlier limits and feature selection on the training rows alone, then apply them.",
+    ),
+    "learnt from the future": Fault(
+        "perturbation",
+        "the model learnt from rows after the forecast's origin: it was fitted on all rows, the split was shuffled, or"
+        " early stopping and tuning looked at the test",
+        "Split by time, fit and stop on the rows before the first forecast alone.",
+    ),
+    "labels across the split": Fault(
+        "perturbation",
+        "training labels reach past the first forecast's origin",
+        "Drop training rows whose target lies after the split: the last `horizon` of them.",
+    ),
+    "same-bar feature": Fault(
+        "perturbation",
+        "a forecast reads the very bar it forecasts",
+        "Shift features so that a forecast reads only bars that had closed by its origin.",
+    ),
+    "window into the future": Fault(
+        "perturbation",
+        "a forecast reads some bars after its origin: a centred filter, a back-fill, an interpolation, a wrong shift or"
+        " days cut in another time zone",
+        "Use windows that end at the origin, fill forwards only, and cut days where the labels say.",
+    ),
+    "future read": Fault(
+        "perturbation",
+        "forecasts change with bars after their origin",
+        "Compute every forecast from bars that had closed by its origin.",
+    ),
+    "unclosed bar": Fault(
+        "perturbation",
+        "the bar that is still forming was taken for a closed one",
+        "Keep bars with open time + interval <= now; never decide by dropping the last row.",
+    ),
+    "reads something else": Fault(
+        "perturbation",
+        "forecasts do not depend on the candles that were handed over",
+        "Read the candles from the argument; what comes from a file, the network or a notebook cannot be audited.",
+    ),
+    # --- scoring
+    "no skill beside no change": Fault(
+        "scoring",
+        "the point forecast is no nearer than the last price",
+        "Report every error beside that of 'no change', and judge by the difference.",
+        fails=False,
+    ),
+    "claim says nothing": Fault(
+        "scoring",
+        "the claimed number is one that 'no change' reaches too",
+        "Claim the ratio to 'no change', with its test, not an error or an R2 of the price level.",
+    ),
+    "claim not borne out": Fault(
+        "scoring",
+        "the claimed number is not that of these forecasts",
+        "Compute claims from the forecasts that were made, in the unit of the price.",
+    ),
+    "not prices": Fault(
+        "scoring",
+        "the forecasts are not in the unit of the price",
+        "Bring forecasts back from scaled units or returns to prices before they are scored.",
+    ),
+    "truth misplaced": Fault(
+        "scoring",
+        "the truths it was scored by are not the closes at its targets",
+        "Score each forecast by the close of the bar it names; look for a shift of the wrong sign.",
+    ),
+    "target known already": Fault(
+        "scoring",
+        "the forecast's target had closed when it was made",
+        "Forecast a bar after the origin: horizon 1 or more.",
+    ),
+    "too few forecasts": Fault(
+        "scoring",
+        "too few forecasts to tell skill from luck",
+        "Forecast from at least 250 origins, over more than one refit and seed.",
+    ),
+    "one path without bands": Fault(
+        "scoring",
+        "a path over many bars from a single origin, drawn as one line",
+        "Forecast from many origins and state an interval at each horizon.",
+    ),
+    "bands do not hold": Fault(
+        "scoring",
+        "the share of outcomes inside a stated band is not the stated share",
+        "Calibrate the bands on forecasts whose outcomes were known.",
+        fails=False,
+    ),
+    "skill where there is none": Fault(
+        "scoring",
+        "it beats 'no change' on a random walk, where nothing can",
+        "Look for the leak: no honest forecast can do this.",
+    ),
+    "too good to be true": Fault(
+        "scoring",
+        "its gain is larger than any honest forecast of such prices has shown",
+        "Take it for a leak until it is explained: weights trained on these dates, a target among the features.",
+    ),
+    # --- declaration
+    "not declared": Fault(
+        "declaration",
+        "no test can show this, and it was not declared",
+        "Declare it in the file given as --declare.",
+        fails=False,
+    ),
+    "survivors only": Fault(
+        "declaration",
+        "the list of assets was drawn up after the forecasts begin, so those that died are not in it",
+        "Draw the list up by what was known at the first origin, and keep what was delisted.",
+    ),
+    "trained on its own test": Fault(
+        "declaration",
+        "the weights had seen these dates before",
+        "Score only from the day after the training data ends.",
+    ),
+    "tuned on its own test": Fault(
+        "declaration",
+        "settings were chosen on the dates they are judged by, and the gain does not survive the number of trials",
+        "Choose on earlier dates, or divide the significance by the number of trials.",
+    ),
+    "one seed": Fault(
+        "declaration",
+        "a network's result from a single seed is a draw, not a result",
+        "Report the distribution over at least five seeds, and forecast with their average.",
+        fails=False,
+    ),
+    "closed by luck": Fault(
+        "declaration",
+        "whether the newest bar has closed is not decided by time",
+        "Take a parameter `now` and keep bars with open time + interval <= now.",
+    ),
+    # --- conduct
+    "crashes": Fault("conduct", "it raised an error", "Run it by itself on these candles and mend the error."),
+    "hangs": Fault("conduct", "it did not answer in time", "Make it quicker, or give it more time with --timeout."),
+    "nonsense": Fault("conduct", "its answer is not a frame of forecasts", "Return ds, cutoff and a column of prices."),
+    "mutates its input": Fault(
+        "conduct", "it changes the candles it was handed", "Work on a copy: frame = frame.copy()."
+    ),
+    "not reproducible": Fault(
+        "conduct",
+        "asked twice the same, it answers differently",
+        "Seed every source of chance inside the function.",
+    ),
+    "prints": Fault("conduct", "it prints while it forecasts", "Log, or return what is to be said.", fails=False),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault that an audit found.
+
+    Args:
+        fault: its name, a key of `FAULTS`.
+        says: what was found, with the numbers.
+        origin: of the forecast in which it shows, None if in no one forecast.
+        bar: the bar (its open) that moved the forecast or that it concerns.
+    """
+
+    fault: str
+    says: str
+    origin: datetime | None = None
+    bar: datetime | None = None
+
+    @property
+    def kind(self) -> Fault:
+        """What the fault is, how it comes to light, and the mend."""
+        return FAULTS[self.fault]
