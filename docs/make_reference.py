@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from coincast.audit import FAULTS
 from coincast.cli import app
 from coincast.exchanges.venues import VENUES
 from coincast.external import OUTSIDE, REFUSED
@@ -15,6 +16,9 @@ from coincast.features import FEATURES
 from coincast.models import MODELS, model_named
 from coincast.quality import DEFECTS, HARMS
 from coincast.terminal import first_sentence
+
+# How a fault comes to light.
+WAYS = {"perturbation": "changing bars", "scoring": "scoring", "declaration": "declaration", "conduct": "behaviour"}
 
 HEAD = """# Reference
 
@@ -64,6 +68,11 @@ def text() -> str:
     parts.append("| defect | what it is | grade | what to do |\n|---|---|---|---|")
     grades = {harm: rule.split(":")[0] for harm, rule in HARMS.items()}
     parts += [f"| {name} | {d.is_} | {grades[d.harm]} | {d.do} |" for name, d in DEFECTS.items()]
+    parts.append("\n## Faults\n\nWhat `coincast audit` can find; a remark does not fail it.\n")
+    parts.append("| fault | comes to light by | it is | what to do |\n|---|---|---|---|")
+    parts += [
+        f"| {name}{'' if f.fails else ' (remark)'} | {WAYS[f.shown]} | {f.is_} | {f.do} |" for name, f in FAULTS.items()
+    ]
     return "\n".join(parts) + "\n"
 
 

@@ -16,6 +16,10 @@ FLOORS = """
     rows
     records
     tables clean
+    sandbox.messages
+    sandbox.process
+    sandbox.answering
+    sandbox
     files
     interchange
     sample
@@ -59,23 +63,49 @@ FLOORS = """
     recipe
     fitted workers
     backtest
-    audit.findings
+    appraisal
+    audit.findings audit.declarations
+    audit.pipeline
+    audit.interview
+    audit.comparison
+    audit.conduct audit.causality audit.evidence audit.word
+    audit.sight
+    audit.examination
     audit
+    gallery.learners
+    gallery.tutorial gallery.lstm
+    gallery.mistakes
+    gallery.faults
+    gallery.exhibit gallery.scene
+    gallery.curator
+    gallery
     runs
+    value.costs value.sharpe value.bands value.allocations
+    value.account value.break_even
+    value.timing
+    value.outcomes
+    value.words
+    value.worth
+    value
     report.words report.style
     report.resample report.ranking
-    report.networks report.prices report.scoreboard report.details
+    report.leaks
+    report.worth_section report.networks report.prices report.scoreboard report.details
+    report.standings
     report.calibration report.outcomes report.statements
     report.skill
     report.page
-    report.quality_page
+    report.quality_page report.audit_page
+    report.gallery_page
     report
     terminal.marks terminal.waiting terminal.lists terminal.quality
-    terminal.run
+    terminal.run terminal.score terminal.worth
+    terminal.audit terminal.gallery
     terminal
     cli.options cli.printing
     cli.source
     cli.checking cli.data cli.modelling cli.stored
+    cli.auditing cli.scoring cli.valuing cli.showing
     cli
     trials testing
     coincast

@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from coincast.quality import examine
-from coincast.report import render, render_quality
+from coincast.report import render, render_audit, render_quality
 from coincast.rows import COLUMNS, Rows
 from made import candles_of, walk
+from made_audits import audit_of, crashed
 from report_runs import run_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -208,3 +209,29 @@ def test_the_page_of_a_check_is_drawn_without_a_complaint(browser, tmp_path, sch
         assert opened.requests == [page.as_uri()]
         assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert opened.page.locator("#chart-timeline svg.main-svg").count() > 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", WIDTHS)
+def test_the_page_of_an_audit_is_drawn_without_a_complaint(browser, tmp_path, scheme, screen):
+    page = tmp_path / "audit.html"
+    page.write_text(render_audit(audit_of()), encoding="utf-8")
+    with Opened(browser, page, scheme, screen) as opened:
+        assert opened.complaints == []
+        assert opened.requests == [page.as_uri()]
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for name in ("near", "reach"):
+            assert opened.page.locator(f"#chart-{name} svg.main-svg").count() > 0
+            words = opened.page.locator(f"#chart-{name} .annotation-text").evaluate_all(
+                "(all) => all.map((e) => e.getBoundingClientRect()).map((r) => [r.left, r.right])"
+            )
+            assert words
+            assert all(0 <= left < right <= WIDTHS[screen][0] for left, right in words)
+
+
+def test_the_page_of_a_pipeline_that_crashed_is_drawn_too(browser, tmp_path):
+    page = tmp_path / "audit.html"
+    page.write_text(render_audit(crashed()), encoding="utf-8")
+    with Opened(browser, page) as opened:
+        assert opened.complaints == []
+        assert opened.page.locator("h1").inner_text() == crashed().sentence

@@ -126,11 +126,13 @@ def test_equal_forecasters_differ_one_time_in_twenty_at_most():
 def scores_of(days, start=datetime(2020, 1, 1, tzinfo=UTC), horizon=1, **losses):
     """A scored table that holds just what a verdict looks at: each model's CRPS, day by day."""
     origins = [start + timedelta(days=day) for day in range(days)]
+    targets = [origin + timedelta(days=horizon) for origin in origins]
     return pl.concat(
         pl.DataFrame(
             {
                 "model": name.replace("_", "-"),
                 "origin": pl.Series(origins, dtype=pl.Datetime("us", "UTC")),
+                "target_time": pl.Series(targets, dtype=pl.Datetime("us", "UTC")),
                 "horizon": pl.Series([horizon] * days, dtype=pl.Int32),
                 "truth": 0.0,
                 "crps": np.broadcast_to(np.asarray(loss, dtype=float), days),

@@ -5,7 +5,7 @@ import sys
 
 from coincast.threads import single_threaded
 
-PROOFS = ("null_worlds", "fuzz", "kill_store", "kill_fetch", "live_day")
+PROOFS = ("null_worlds", "null_profit", "fuzz", "kill_store", "kill_fetch", "live_day", "audits")
 
 if __name__ == "__main__":
     single_threaded()

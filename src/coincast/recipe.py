@@ -110,10 +110,10 @@ def recipe_of(document: Mapping[str, Any]) -> Recipe:
     settings = dict(document)
     model_class = model_named(settings.pop("name"))
     model_settings = settings.pop("model", {})
-    _refuse_unknown(model_settings, model_class, model_class.name)
-    _refuse_unknown(settings, Recipe, "the recipe")
-    model = _typed(model_class, model_settings, model_class.name)
-    return _typed(Recipe, {"model": model, **settings}, "the recipe")
+    refuse_unknown(model_settings, model_class, model_class.name)
+    refuse_unknown(settings, Recipe, "the recipe")
+    model = typed(model_class, model_settings, model_class.name)
+    return typed(Recipe, {"model": model, **settings}, "the recipe")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -184,7 +184,12 @@ def load_plugin(path: Path) -> None:
         ) from error
 
 
-def _typed(kind: type[Settings], settings: Mapping[str, Any], where: str) -> Settings:
+def typed(kind: type[Settings], settings: Mapping[str, Any], where: str) -> Settings:
+    """A dataclass of these settings; strings, lists and numbers as TOML has them become what its fields want.
+
+    Raises:
+        RecipeError: a value of the wrong kind.
+    """
     try:
         return TypeAdapter(kind).validate_python(settings)
     except ValidationError as error:
@@ -196,7 +201,12 @@ def _typed(kind: type[Settings], settings: Mapping[str, Any], where: str) -> Set
         ) from error
 
 
-def _refuse_unknown(settings: Mapping[str, Any], kind: type, where: str) -> None:
+def refuse_unknown(settings: Mapping[str, Any], kind: type, where: str) -> None:
+    """Demand that every key is a field of the dataclass `kind`.
+
+    Raises:
+        RecipeError: one is not; the nearest is named.
+    """
     known = [field.name for field in dataclasses.fields(kind)]
     for key in settings:
         if key not in known:

@@ -222,6 +222,15 @@ def hac_error(series: Series, lags: int) -> float | None:
     return float(np.sqrt(max(variance, 0.0))) / n
 
 
+def overlap(rows: pl.DataFrame) -> int:
+    """How many forecasts, of one model at one horizon in time order, wait for their truth at once.
+
+    That is the horizon where every bar is an origin, and 1 where each forecast is settled before the next is made.
+    """
+    origin, target_time = rows["origin"].to_physical().to_numpy(), rows["target_time"].to_physical().to_numpy()
+    return int((np.searchsorted(origin, target_time) - np.arange(len(origin))).max(initial=1))
+
+
 def hac_lags(n: int, horizon: int) -> int:
     """max(h - 1, ceil(n^(1/3))): overlapping targets correlate for h - 1 steps, volatility for longer."""
     return int(max(horizon - 1, np.ceil(n ** (1 / 3))))

@@ -95,7 +95,7 @@ def rows_of(
         _demand(picked, table.columns)
     _demand_one_series(table)
     blank = table.select(pl.all_horizontal(pl.col(name).is_null() for name in picked.values())).to_series()
-    times = _times(table[picked["time"]], blank, tz, place, notes)
+    times = times_of(table[picked["time"]], blank, tz, place, notes)
     numbers = {name: _numbers(table[picked[name]], place).alias(name) for name in COLUMNS[1:] if name in picked}
     absent = [pl.lit(None, pl.Float64()).alias(name) for name in COLUMNS[1:] if name not in picked]
     if "volume" not in picked:
@@ -248,8 +248,15 @@ def _numbers(column: pl.Series, place: Place) -> pl.Series:
     return numbers
 
 
-def _times(column: pl.Series, blank: pl.Series, tz: str | None, place: Place, notes: list[Note]) -> pl.Series:
-    """UTC times, null only where the row is blank."""
+def times_of(column: pl.Series, blank: pl.Series, tz: str | None, place: Place, notes: list[Note]) -> pl.Series:
+    """A column of times, of dates, of text or of seconds since 1970 as UTC times; null only where the row is `blank`.
+
+    What was taken for granted is added to `notes`.
+
+    Raises:
+        DataError: a value is no time; the message names its place.
+        RecipeError: `tz` is not the name of a zone.
+    """
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
         times, naive = column.dt.convert_time_zone("UTC"), False
     elif column.dtype in (pl.Datetime, pl.Date):

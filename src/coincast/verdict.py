@@ -19,7 +19,7 @@ from statsmodels.tsa.stattools import diebold_mariano_test
 
 from .direction import Direction
 from .feed import Feed
-from .scores import Summary, groups, hac_error, hac_lags, with_reference
+from .scores import Summary, groups, hac_error, hac_lags, overlap, with_reference
 
 REFERENCES = ("garch-t", "naive-conformal")
 SIGNIFICANCE = 0.05
@@ -180,13 +180,22 @@ def judge(scores: pl.DataFrame, references: Sequence[str] = REFERENCES) -> list[
         scores: rows of `score`, of every model of the table, one below the other.
         references: whom to compare with; a model is compared with the first that is in the scores and not itself.
     """
+    return pronounce(compare(scores, references))
+
+
+def compare(scores: pl.DataFrame, references: Sequence[str]) -> list[Verdict]:
+    """Every model and horizon of a table beside its reference, no word said yet; the arguments are those of `judge`."""
     present = set(scores["model"])
     tables = {name: with_reference(scores, name) for name in references if name in present}
-    open_verdicts = [_compare(group.model, group.horizon, tables) for group in groups(scores)]
-    comparisons = [verdict.comparison for verdict in open_verdicts]
+    return [_compare(group.model, group.horizon, tables) for group in groups(scores)]
+
+
+def pronounce(compared: Sequence[Verdict]) -> list[Verdict]:
+    """The words for all that was compared, of one table or of several, after Holm's correction over all of it."""
+    comparisons = [verdict.comparison for verdict in compared]
     better = holm([c.p_better if c else None for c in comparisons])
     worse = holm([c.p_worse if c else None for c in comparisons])
-    return [_pronounce(replace(v, p_better=b, p_worse=w)) for v, b, w in zip(open_verdicts, better, worse, strict=True)]
+    return [_pronounce(replace(v, p_better=b, p_worse=w)) for v, b, w in zip(compared, better, worse, strict=True)]
 
 
 def _compare(model: str, horizon: int, tables: Mapping[str, pl.DataFrame]) -> Verdict:
@@ -207,7 +216,7 @@ def _compare(model: str, horizon: int, tables: Mapping[str, pl.DataFrame]) -> Ve
         reason="",
         reference=reference,
         skill=float(1 - loss.sum() / reference_loss.sum()) if reference_loss.sum() > 0 else None,
-        comparison=diebold_mariano(loss, reference_loss, horizon),
+        comparison=diebold_mariano(loss, reference_loss, overlap(rows)),
         periods=_periods(rows),
     )
 
@@ -272,7 +281,7 @@ def verdict_sentence(verdict: Verdict, summaries: Sequence[Summary], feed: Feed)
     here = {summary.model: summary for summary in summaries if summary.horizon == verdict.horizon}
     sentences = [_spread_sentence(verdict, feed)]
     if verdict.model in here:
-        sentences.append(_direction_sentence(here[verdict.model].direction))
+        sentences.append(direction_sentence(here[verdict.model].direction))
     if PRICE_MODEL in here and NAIVE in here:
         sentences.append(_price_sentence(here[PRICE_MODEL], here[NAIVE], feed))
     return " ".join(sentences)
@@ -283,18 +292,18 @@ def _spread_sentence(verdict: Verdict, feed: Feed) -> str:
     if comparison is None:
         return f"Nothing can be said of {model}: {verdict.reason}."
     length = _length(comparison.n, feed)
-    what = f"the spread of {_target(verdict.horizon, feed)}"
+    what = f"the spread of {target_of(verdict.horizon, feed)}"
     if verdict.word == "too short to tell":
         return f"{length} of {feed.symbol} are too short to tell whether {model} forecasts {what} well."
-    numbers = ", ".join(_numbers(verdict))
+    numbers = ", ".join(numbers_of(verdict))
     return f"On {length} of {feed.symbol}, {model} forecast {what} {verdict.word} than {verdict.reference} ({numbers})."
 
 
-def _numbers(verdict: Verdict) -> list[str]:
-    """How much, how sure, how often."""
+def numbers_of(verdict: Verdict, loss: str = "CRPS") -> list[str]:
+    """How much, how sure, how often; `loss` is what the score is called."""
     said = []
     if verdict.skill is not None:
-        said.append(f"CRPS {_percent(abs(verdict.skill), 2)} {'lower' if verdict.skill >= 0 else 'higher'}")
+        said.append(f"{loss} {_percent(abs(verdict.skill), 2)} {'lower' if verdict.skill >= 0 else 'higher'}")
     lower = verdict.skill is None or verdict.skill >= 0
     p = verdict.p_better if lower else verdict.p_worse
     if p is None:
@@ -309,7 +318,8 @@ def _numbers(verdict: Verdict) -> list[str]:
     return said
 
 
-def _direction_sentence(direction: Direction | None) -> str:
+def direction_sentence(direction: Direction | None) -> str:
+    """Whether it knew up from down."""
     if direction is None:
         return "It does not say whether the price will rise or fall."
     share, majority = _percent(direction.share, 1), _percent(direction.majority, 1)
@@ -330,7 +340,8 @@ def _price_sentence(price: Summary, naive: Summary, feed: Feed) -> str:
     return f"The price LSTM ({price.model}) was as far off as {simple}: its RMSE was {ratio:.2f} times as large."
 
 
-def _target(horizon: int, feed: Feed) -> str:
+def target_of(horizon: int, feed: Feed) -> str:
+    """What a forecast that far ahead is about."""
     name = feed.interval.name
     if horizon == 1:
         return {"1d": "tomorrow's price", "1h": "the next hour's price"}.get(name, f"the price after the next {name}")

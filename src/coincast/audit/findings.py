@@ -32,14 +32,14 @@ FAULTS: Mapping[str, Fault] = {
     # --- perturbation
     "scale from the future": Fault(
         "perturbation",
-        "a scale, a limit or a fill value was computed from bars after the forecast",
-        "Fit scalers, imputers, outlier limits and feature selection on the training rows alone, then apply them.",
+        "a scale was taken from bars after the forecast",
+        "Fit scalers, outlier limits, fill values and the choice of features on the training rows alone.",
     ),
     "learnt from the future": Fault(
         "perturbation",
-        "the model learnt from rows after the forecast's origin: it was fitted on all rows, the split was shuffled, or"
-        " early stopping and tuning looked at the test",
-        "Split by time, fit and stop on the rows before the first forecast alone.",
+        "the model learnt from bars after the forecast",
+        "It was fitted on all rows, the split was shuffled, or early stopping or tuning looked at the test: split by"
+        " time, then fit, stop and choose on the rows before the first forecast alone.",
     ),
     "labels across the split": Fault(
         "perturbation",
@@ -53,9 +53,9 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "window into the future": Fault(
         "perturbation",
-        "a forecast reads some bars after its origin: a centred filter, a back-fill, an interpolation, a wrong shift or"
-        " days cut in another time zone",
-        "Use windows that end at the origin, fill forwards only, and cut days where the labels say.",
+        "a forecast reads bars that came after it",
+        "Look for a centred filter, a back-fill, an interpolation, a wrong shift or days cut in another time zone: use"
+        " windows that end at the origin, fill forwards only, and cut days where the labels say.",
     ),
     "future read": Fault(
         "perturbation",
@@ -173,7 +173,7 @@ FAULTS: Mapping[str, Fault] = {
     "not reproducible": Fault(
         "conduct",
         "asked twice the same, it answers differently",
-        "Seed every source of chance inside the function.",
+        "Seed every source of chance inside the function, and keep nothing from one call to the next.",
     ),
     "prints": Fault("conduct", "it prints while it forecasts", "Log, or return what is to be said.", fails=False),
 }

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import CoincastError
 from ..threads import single_threaded
-from . import checking, data, modelling
+from . import auditing, checking, data, modelling, scoring, showing, valuing
 from .stored import store
 
 REFUSED = 2
@@ -33,6 +33,10 @@ for _command in (
     modelling.report,
     modelling.train,
     modelling.forecast,
+    auditing.audit,
+    showing.gallery,
+    scoring.score,
+    valuing.value,
     modelling.models,
     modelling.features,
     data.replay,

@@ -56,8 +56,8 @@ class Walk:
         cleaned, words = source.load()
         interval = cleaned.candles.feed.interval.name
         wanted = choose(self.models, interval, self.recipe, self.plugin, self.horizon, self.seed, tables)
-        start = day(self.test_from) if self.test_from else _default_start(cleaned, words)
-        workers = Processes(self.processes or _cores(), tuple(self.plugin or ()))
+        start = start_of(cleaned, words, self.test_from)
+        workers = Processes(self.processes or cores(), tuple(self.plugin or ()))
         with (
             interruptible("Interrupted. Finished blocks are kept: the same command goes on from there."),
             terminal.progress(wanted, cleaned.candles, start, quiet=quiet) as monitor,
@@ -182,18 +182,21 @@ def load_plugins(paths: list[Path] | None) -> None:
         load_plugin(path)
 
 
-def _default_start(cleaned: Cleaned, name: str) -> datetime:
-    """A sample's own first day of test; otherwise the last share of the bars."""
+def start_of(cleaned: Cleaned, name: str, test_from: str | None) -> datetime:
+    """The first origin: as asked, or a sample's own first day of test, or that of the last share of the bars."""
     from ..feed import from_numpy
     from ..sample import SAMPLES
 
+    if test_from:
+        return day(test_from)
     if name in SAMPLES:
         return SAMPLES[name].test_from
     time = cleaned.candles.time
     return from_numpy(time[round(len(time) * (1 - TEST_SHARE))])
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many processes can work at a time."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

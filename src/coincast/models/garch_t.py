@@ -8,7 +8,7 @@ Econ. Stat. 69 (1987). Returns are in percent, as the optimiser likes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,7 +51,9 @@ class GarchT:
         """The five parameters by maximum likelihood."""
         fold.demand_settled()
         returns = fold.column("log_return")[-self.lookback :]
-        model = arch_model(PERCENT * returns[np.isfinite(returns)], mean="Constant", vol="GARCH", p=1, q=1, dist="t")
+        percent = PERCENT * returns[np.isfinite(returns)]
+        # Without a word from arch on percents of a quarter of an hour, which it finds small.
+        model = arch_model(percent, mean="Constant", vol="GARCH", p=1, q=1, dist="t", rescale=False)
         result = model.fit(disp="off", show_warning=False, options={"maxiter": 1000})
         names = {"mu": "mu", "omega": "omega", "alpha": "alpha[1]", "beta": "beta[1]", "nu": "nu"}
         estimates = {name: np.array(result.params[key]) for name, key in names.items()}
@@ -60,21 +62,22 @@ class GarchT:
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the law one step ahead; of simulated sums further ahead."""
         p = {name: float(value) for name, value in state.items()}
-        out = np.empty((len(windows), len(windows.horizons), K))
+        horizons = windows.horizons
+        out = np.empty((len(windows), len(horizons), K))
         unit = np.sqrt((p["nu"] - 2) / p["nu"])
         z = unit * stats.t.ppf(LEVELS, p["nu"])
-        draws = self._draws(p["nu"], max(windows.horizons)) * unit if max(windows.horizons) > 1 else None
+        draws = unit * self._draws(p["nu"], max(horizons) if max(horizons) > 1 else 0)
         done = 0
         for batch in windows.batches(256):
             variance = next_variance(p, PERCENT * batch.x[..., 0])
-            for column, h in enumerate(batch.horizons):
-                if h == 1 or draws is None:
-                    values = p["mu"] + np.sqrt(variance)[:, None] * z
-                else:
-                    values = np.quantile(_sums(p, variance, draws[:h]), LEVELS, axis=1, method="hazen").T
-                out[done : done + len(batch), column] = values / PERCENT
+            rows = slice(done, done + len(batch))
+            if 1 in horizons:
+                out[rows, horizons.index(1)] = p["mu"] + np.sqrt(variance)[:, None] * z
+            for h, sums in enumerate(_sums(p, variance, draws), start=1):
+                if h > 1 and h in horizons:
+                    out[rows, horizons.index(h)] = np.quantile(sums, LEVELS, axis=1, method="hazen").T
             done += len(batch)
-        return out
+        return out / PERCENT
 
     def _draws(self, nu: float, steps: int) -> Float[np.ndarray, "step path"]:
         half = np.random.default_rng(0).standard_t(nu, size=(steps, self.simulations // 2))
@@ -99,12 +102,12 @@ def next_variance(p: dict[str, float], returns: Float[np.ndarray, "window bar"])
 
 def _sums(
     p: dict[str, float], variance: Float[np.ndarray, " window"], draws: Float[np.ndarray, "step path"]
-) -> Float[np.ndarray, "window path"]:
-    """Returns over `step` bars along every path."""
+) -> Iterator[Float[np.ndarray, "window path"]]:
+    """Returns over 1, 2, 3 ... bars along every path."""
     total = np.zeros((len(variance), draws.shape[1]))
     ahead = np.broadcast_to(variance[:, None], total.shape)
     for z in draws:
         shock = np.sqrt(ahead) * z
         total = total + p["mu"] + shock
         ahead = p["omega"] + p["alpha"] * shock**2 + p["beta"] * ahead
-    return total
+        yield total

@@ -34,14 +34,14 @@ class Network(eqx.Module):
     second: LSTM
     head: Dense
 
-    def __init__(self, key: PRNGKeyArray) -> None:
+    def __init__(self, key: PRNGKeyArray, inputs: int = 1) -> None:
         keys = jax.random.split(key, 3)
-        self.first = LSTM(1, UNITS, keys[0])
+        self.first = LSTM(inputs, UNITS, keys[0])
         self.second = LSTM(UNITS, UNITS, keys[1])
         self.head = Dense(UNITS, 1, keys[2])
 
     def __call__(
-        self, chunk: Float[Array, "bar batch 1"], scored: int, key: PRNGKeyArray | None
+        self, chunk: Float[Array, "bar batch input"], scored: int, key: PRNGKeyArray | None
     ) -> Float[Array, "scored batch 1"]:
         """The next scaled close after each of the last `scored` bars; dropout only with a key."""
         after_first, after_second = (None, None) if key is None else jax.random.split(key)

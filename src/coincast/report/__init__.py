@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .audit_page import render_audit
 from .page import render
 from .quality_page import render_quality
 
-__all__ = ["render", "render_quality"]
+__all__ = ["render", "render_audit", "render_quality"]

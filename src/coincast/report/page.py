@@ -15,7 +15,8 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 from ..runs import Run
-from . import calibration, details, networks, outcomes, prices, ranking, scoreboard, skill, statements
+from ..value import Worth, worth
+from . import calibration, details, networks, outcomes, prices, ranking, scoreboard, skill, statements, worth_section
 from .style import Chart
 from .words import span
 
@@ -34,7 +35,9 @@ def render(run: Run) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    charts = draw(run)
+    found = worth(run)
+    answer = worth_section.section(run, found)
+    charts = draw(run, found)
     figures = {chart.name: {"data": chart.data, "layout": chart.layout} for group in charts.values() for chart in group}
     return environment.from_string(_resource("page.html.jinja")).render(
         run=run,
@@ -42,11 +45,12 @@ def render(run: Run) -> str:
         opening=statements.opening(run),
         dateline=statements.dateline(run),
         fan=statements.fan(run),
-        headings=statements.headings(run),
+        headings=_headings(run, answer),
         charts=charts,
         convergence=networks.convergence(run),
         score_tables=scoreboard.score_tables(run),
         details=details,
+        worth=answer,
         ahead=span(run.outlook.horizons[0], run.candles.feed.interval),
         recipes=recipes(run),
         again=command_again(run),
@@ -59,7 +63,15 @@ def render(run: Run) -> str:
     )
 
 
-def draw(run: Run) -> dict[str, list[Chart]]:
+def _headings(run: Run, answer: worth_section.Section | None) -> dict[str, str]:
+    """The statement over each section, in the order of the page."""
+    said = statements.headings(run)
+    before = [place for place in ("scores", "echo", "training", "calibration") if place in said]
+    mine = {"worth": answer.heading} if answer else {}
+    return {**{place: said[place] for place in before}, **mine, **said}
+
+
+def draw(run: Run, found: Worth) -> dict[str, list[Chart]]:
     """Every chart of the page, by its place in it, in the order in which they are seen."""
     wanted: dict[str, Chart | Sequence[Chart] | None] = {
         "fan": prices.fan(run),
@@ -69,6 +81,7 @@ def draw(run: Run) -> dict[str, list[Chart]]:
         "coverage": calibration.by_time(run),
         "pit": calibration.pit(run),
         "reliability": calibration.reliability(run),
+        "capital": worth_section.capital(run, found),
         "lead": skill.lead(run),
         "periods": skill.periods(run),
         "memory": skill.memory(run),

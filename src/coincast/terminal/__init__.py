@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from .audit import audit
 from .lists import catalogue, first_sentence
 from .marks import NOT_ADVICE
 from .quality import mended, quality, quality_document
 from .run import outlook, result
+from .score import appraisal
 from .waiting import one_bar, progress
+from .worth import worth
 
 __all__ = [
     "NOT_ADVICE",
+    "appraisal",
+    "audit",
     "catalogue",
     "first_sentence",
     "mended",
@@ -19,4 +24,5 @@ __all__ = [
     "quality",
     "quality_document",
     "result",
+    "worth",
 ]

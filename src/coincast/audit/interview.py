@@ -1,0 +1,106 @@
+"""Many questions put to one pipeline, side by side."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from ..errors import DataError
+from ..feed import Feed
+from ..predictions import Predictions, predictions
+from ..sandbox import Answer, Question, Sandbox, Signature
+from .pipeline import Pipeline
+
+# Told as answers come: (answers, questions so far, what is being asked).
+Monitor = Callable[[int, int, str], None]
+
+
+def silent(done: int, total: int, words: str) -> None:
+    """A `Monitor` that tells nobody."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, read.
+
+    Args:
+        answer: as it came.
+        predictions: one for each model in it; none if it is no frame of forecasts.
+        notes: what had to be assumed to read it.
+        nonsense: why it could not be read.
+    """
+
+    answer: Answer
+    predictions: tuple[Predictions, ...] = ()
+    notes: tuple[str, ...] = ()
+    nonsense: str = ""
+
+
+class Interview:
+    """Sandboxes for one pipeline, and what was asked of it so far. To be closed.
+
+    Args:
+        pipeline: whom to ask.
+        timeout: seconds for one answer.
+        processes: how many are asked at a time.
+        monitor: told of progress.
+    """
+
+    def __init__(self, pipeline: Pipeline, timeout: float, processes: int, monitor: Monitor = silent) -> None:
+        self._sandboxes: queue.Queue[Sandbox] = queue.Queue()
+        # One more than the first question needs, so that the next one finds a process which has heard nothing.
+        self.sandboxes = max(2, processes)
+        for _ in range(self.sandboxes):
+            self._sandboxes.put(Sandbox(pipeline.target, timeout))
+        self._processes = processes
+        self._monitor = monitor
+        self._asked = 0
+        self.calls = 0
+
+    def open(self) -> Signature | Answer:
+        """What the pipeline wants to be handed, or why it cannot be asked."""
+        sandbox = self._sandboxes.get()
+        try:
+            failed = sandbox.open()
+        finally:
+            self._sandboxes.put(sandbox)
+        return failed or sandbox.signature or Answer("crashed", None, "it did not say what it takes")
+
+    def ask(self, questions: Sequence[Question], words: str) -> list[Reply]:
+        """The replies, in the order of the questions."""
+        self._asked += len(questions)
+        replies: list[Reply | None] = [None] * len(questions)
+        self._monitor(self.calls, self._asked, words)
+        with ThreadPoolExecutor(self._processes) as pool:
+            numbers = {pool.submit(self._ask, question): number for number, question in enumerate(questions)}
+            for future in as_completed(numbers):
+                replies[numbers[future]] = future.result()
+                self.calls += 1
+                self._monitor(self.calls, self._asked, words)
+        return [reply for reply in replies if reply is not None]
+
+    def _ask(self, question: Question) -> Reply:
+        sandbox = self._sandboxes.get()
+        try:
+            answer = sandbox.ask(question)
+        finally:
+            self._sandboxes.put(sandbox)
+        return read(answer, question.candles.feed)
+
+    def close(self) -> None:
+        """End every process."""
+        while not self._sandboxes.empty():
+            self._sandboxes.get().close()
+
+
+def read(answer: Answer, feed: Feed) -> Reply:
+    """What an answer says."""
+    if answer.frame is None:
+        return Reply(answer, nonsense=answer.words if answer.conduct == "answered" else "")
+    try:
+        found, notes = predictions(answer.frame, feed)
+    except DataError as error:
+        return Reply(answer, nonsense=str(error))
+    return Reply(answer, tuple(found), tuple(notes))

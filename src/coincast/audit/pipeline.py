@@ -1,0 +1,149 @@
+"""What is audited: any function from candles to forecasts.
+
+    def pipeline(candles, test_from, now):
+        ...
+        return frame  # ds, cutoff and prices, in any form that `coincast.predictions` reads
+
+`candles` is a pandas frame, or a polars frame or `coincast.Candles` where the parameter is annotated so: `time` (bar
+open, UTC), open, high, low, close, volume, observed. `test_from` and `now` may be left out: a pipeline that takes
+`test_from` forecasts from that origin on, another chooses its own split; one that takes `now` may be handed a bar that
+has not closed by then, which it must leave alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from ..backtest import backtest
+from ..candles import Candles
+from ..errors import RecipeError
+from ..feed import Feed, to_numpy
+from ..models import model_named
+from ..predictions import of_forecast, to_frame
+from ..recipe import Recipe, load_plugin, recipe_of
+from .declarations import Declarations, Never
+
+
+class Tuned(NamedTuple):
+    """How a shipped model's settings were chosen.
+
+    Args:
+        until: the last day they were tried on.
+        trials: how many were tried.
+    """
+
+    until: date | Never
+    trials: int
+
+
+# `bench/results.md` tells of the 55; the others have the settings of their papers.
+_TUNED: Mapping[str, Tuned] = {
+    "naive": Tuned("never", 1),
+    "naive-conformal": Tuned("never", 1),
+    "ewma-t": Tuned("never", 1),
+    "garch-t": Tuned("never", 1),
+    "seed-lstm": Tuned("never", 1),
+    "lstm-t": Tuned(date(2023, 12, 31), 55),
+}
+# Refits of a recipe of ours over the span that is audited: one inside it, so that a refit is looked at too.
+BLOCKS = 2
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A function from candles to forecasts, and what is said of it.
+
+    Args:
+        name: for the report.
+        source: where the function stands.
+        target: the function, or "file.py:function", imported where it is asked.
+        declared: what no test can show.
+        claims: what its maker reports of it: rmse, mae, mape, r2, direction, in the price's unit or as fractions.
+    """
+
+    name: str
+    source: str
+    target: Callable[..., object] | str
+    declared: Declarations = field(default_factory=Declarations)
+    claims: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., object],
+        *,
+        name: str | None = None,
+        declared: Declarations | None = None,
+        claims: Mapping[str, float] | None = None,
+    ) -> Pipeline:
+        """A function of this program or notebook."""
+        called = name or str(getattr(function, "__name__", "pipeline"))
+        module = getattr(function, "__module__", None) or "this program"
+        return cls(called, f"{module}: {called}", function, declared or Declarations(), claims or {})
+
+    @classmethod
+    def load(cls, text: str) -> Pipeline:
+        """The function that "file.py:function" names. The file is not run here, only where it is asked.
+
+        Raises:
+            RecipeError: it is not of this form, or there is no such file.
+        """
+        path, _, function = text.rpartition(":")
+        if not function.isidentifier() or not Path(path).is_file():
+            raise RecipeError(
+                f"{text!r} names no function in a file that is here.",
+                "An audit asks a function from candles to forecasts.",
+                "Write it as pipeline.py:forecast, or name one of the models.",
+            )
+        return cls(function, text, f"{Path(path).resolve()}:{function}")
+
+    @classmethod
+    def of_recipe(
+        cls, recipe: Recipe, candles: Candles, test_from: datetime, plugins: tuple[Path, ...] = ()
+    ) -> Pipeline:
+        """A model registered here, with a refit at the first origin and another in the middle of what follows.
+
+        Args:
+            recipe: its settings; the pace of refits is not looked at.
+            candles: what it will be asked about.
+            test_from: the first origin.
+            plugins: files that register it.
+        """
+        origins = int((candles.known_at >= to_numpy(test_from)).sum())
+        paced = replace(recipe, refit_every=max(1, -(-origins // BLOCKS)))
+        # The document and not the recipe: a plug-in's class is not known in the other process before it is loaded.
+        function = partial(forecast_by, paced.document(), plugins)
+        return cls(recipe.model.name, f"recipe {recipe.digest}", function, _our_word(recipe, candles.feed))
+
+    def with_word(self, declared: Declarations, claims: Mapping[str, float]) -> Pipeline:
+        """The same with its maker's word."""
+        said = {name: value for name, value in vars(declared).items() if value is not None}
+        return replace(self, declared=replace(self.declared, **said), claims=claims)
+
+
+def forecast_by(
+    document: Mapping[str, Any], plugins: tuple[Path, ...], candles: Candles, test_from: datetime
+) -> pl.DataFrame:
+    """What a recipe forecasts from `test_from` on."""
+    for plugin in plugins:
+        load_plugin(plugin)
+    [walk] = backtest([recipe_of(document)], candles, test_from)
+    return to_frame(of_forecast(walk.forecast)).with_columns(pl.col("ds", "cutoff").dt.replace_time_zone("UTC"))
+
+
+def _our_word(recipe: Recipe, feed: Feed) -> Declarations:
+    """What is known of a recipe without asking: how it works, and of a shipped model how its settings were chosen."""
+    known = Declarations(
+        universe=(feed.symbol,), pretrained_until="never", seeds=len(recipe.seeds), closed="handed closed"
+    )
+    name = recipe.model.name
+    if name not in _TUNED or recipe.model != model_named(name)():
+        return known
+    return replace(known, tuned_until=_TUNED[name].until, trials=_TUNED[name].trials)

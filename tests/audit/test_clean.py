@@ -1,0 +1,42 @@
+"""Pipelines without a fault pass: drawn by chance, others every day, and every registered model."""
+
+from datetime import date
+
+import pytest
+from tests.audit.pipelines import drawn
+
+from coincast.audit import Declarations, Pipeline, audit
+from coincast.feed import from_numpy
+from coincast.models import MODELS, model_named
+from coincast.recipe import Recipe
+from coincast.worlds import Law, draw
+
+# Clean pipelines audited in a day's sample, and settings that make a registered model's fit quick.
+SAMPLE = 4
+QUICK = {
+    "garch-t": {"simulations": 200},
+    "seed-lstm": {"epochs": 1, "batch": 128},
+    "lstm-t": {"epochs": 1, "units": 4, "scored": 16},
+}
+MARKET = draw(Law(alpha=0.05, beta=0.9), 900, seed=3).candles
+TEST_FROM = from_numpy(MARKET.known_at[620])
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("number", range(SAMPLE))
+def test_a_clean_pipeline_passes(number, seed, tmp_path):
+    """At most one in a hundred of `bench/proof` may fail; which of them it is, this tells too."""
+    case = drawn((seed + number) % 2**31)
+    done = case.audit(tmp_path)
+    told = [(one.fault, one.says) for one in done.findings]
+    assert done.outcome == "passed", f"COINCAST_SEED={seed}: {dict(case.made)}, {done.sentence} {told}\n{case.source}"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_registered_model_passes(name):
+    recipe = Recipe(model_named(name)(**QUICK.get(name, {})), horizons=(1,), seeds=(0, 1) if "lstm" in name else (0,))
+    pipeline = Pipeline.of_recipe(recipe, MARKET, TEST_FROM)
+    word = Declarations(tuned_until=date(2009, 12, 31), trials=1)
+    done = audit(pipeline.with_word(word, {}), MARKET, test_from=TEST_FROM, processes=1)
+    assert done.outcome == "passed", [(one.fault, one.says) for one in done.findings]
+    assert all(one.passed for one in done.experiments)

@@ -1,0 +1,165 @@
+"""However a pipeline behaves, the audit ends with a finding and never with a traceback."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from audit import misbehaving
+
+from coincast.audit import Pipeline, audit
+from coincast.audit.conduct import misbehaviour
+from coincast.audit.interview import Interview
+from coincast.candles import Candles
+from coincast.sandbox import Question
+from coincast.worlds import Law, draw
+
+FILE = Path(misbehaving.__file__)
+CANDLES = draw(Law(), 420, seed=1).candles
+QUESTION = Question(CANDLES, CANDLES.end, CANDLES.end)
+
+
+def audited(target, timeout=30.0):
+    pipeline = target if isinstance(target, Pipeline) else Pipeline.load(f"{FILE}:{target}")
+    done = audit(pipeline, CANDLES, timeout=timeout, processes=1)
+    assert done.sentence
+    assert done.document()["outcome"] == done.outcome
+    return done
+
+
+def faults(done):
+    return {one.fault for one in done.findings if one.kind.shown == "conduct"}
+
+
+# --- asked once, many of one process ----------------------------------------------------------------------------------
+
+ANSWERS = {
+    "crashes": ["raises", "exits", "exits_at_once", "is_killed", "reads_nowhere", "closes_its_streams"],
+    "prints": ["prints", "prints_below_python"],
+    "mutates its input": ["writes_values", "writes_times", "writes_a_column", "sets_an_index", "sorts"],
+    "nonsense": [
+        *("nothing", "an_array", "a_text", "a_number", "objects", "words", "no_rows", "no_columns", "nans"),
+        *("infinities", "twice", "off_the_grid", "a_generator", "a_class"),
+    ],
+    "": [
+        *("naive", "leaves_a_thread", "starts_a_process", "reads_its_input_stream", "times_without_zone"),
+        *("rows_out_of_order", "whole_numbers"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def interview():
+    asked = Interview(Pipeline.load(f"{FILE}:chosen"), timeout=30.0, processes=1)
+    yield asked
+    asked.close()
+
+
+def question_for(name):
+    """The candles whose first volume chooses this one."""
+    place = [function.__name__ for function in misbehaving.BY_VOLUME].index(name)
+    here = pl.int_range(pl.len()) == 0
+    volume = pl.when(here).then(float(place)).otherwise(pl.col("volume")).alias("volume")
+    return QUESTION._replace(candles=Candles(CANDLES.feed, CANDLES.frame.with_columns(volume)))
+
+
+@pytest.mark.parametrize(("fault", "name"), [(fault, name) for fault, names in ANSWERS.items() for name in names])
+def test_one_answer_shows_one_fault(interview, fault, name):
+    [reply] = interview.ask([question_for(name)], name)
+    assert [one.fault for one in misbehaviour(reply)] == ([fault] if fault else [])
+    assert bool(reply.predictions) == (fault in ("", "prints", "mutates its input"))
+
+
+def test_after_all_of_them_the_honest_are_still_heard(interview):
+    replies = interview.ask([question_for(name) for name in ("naive", "is_killed", "nans", "naive", "naive")], "again")
+    assert [bool(reply.predictions) for reply in replies] == [True, False, False, True, True]
+
+
+# --- audited whole ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("raises", "crashes"),
+        ("exits_at_once", "crashes"),
+        ("nans", "nonsense"),
+        ("other_dates", "nonsense"),
+        ("drops_a_column", "mutates its input"),
+        ("drops_a_column_of_candles", "mutates its input"),
+        ("by_chance", "not reproducible"),
+        ("by_an_unset_seed", "not reproducible"),
+        ("by_the_number_of_calls", "not reproducible"),
+        ("keeps_what_it_learnt", "not reproducible"),
+    ],
+)
+def test_an_audit_names_the_fault_and_no_other(name, fault):
+    done = audited(name)
+    assert done.outcome == "failed"
+    assert {one.fault for one in done.findings if one.kind.fails} == {fault}
+
+
+@pytest.mark.parametrize("name", ["never_ends", "sleeps"])
+def test_what_does_not_end_is_ended(name):
+    done = audited(name, timeout=2.0)
+    assert faults(done) == {"hangs"}
+    assert done.seconds < 30
+
+
+def test_a_file_that_is_read_in_place_of_the_candles(tmp_path):
+    table = CANDLES.frame.with_columns(pl.col("close") * 1.01)
+    table.write_csv(tmp_path / "prices.csv")
+    file = tmp_path / "misbehaving.py"
+    file.write_text(FILE.read_text())
+    done = audited(Pipeline.load(f"{file}:its_own_file"))
+    assert {"reads something else", "not prices"} == {one.fault for one in done.findings if one.kind.fails}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("raise RuntimeError('no data today')", "no data today"),
+        ("import sys; sys.exit(3)", "SystemExit"),
+        ("import os; os._exit(3)", "ended with code 3"),
+        ("import no_such_library", "no_such_library"),
+        ("def forecast(candles:\n", "SyntaxError"),
+        ("forecast = 3", "not a callable"),
+        ("def prophecy(candles): ...", "forecast"),
+        ("def forecast(): ...", "takes no candles"),
+        ("import time; time.sleep(3600)", "no answer within"),
+    ],
+)
+def test_a_file_that_cannot_be_asked(tmp_path, text, says):
+    file = tmp_path / "pipeline.py"
+    file.write_text(text)
+    done = audited(Pipeline.load(f"{file}:forecast"), timeout=8.0)
+    [found] = done.findings
+    assert found.fault in ("crashes", "hangs")
+    assert says in found.says
+
+
+def test_a_function_that_holds_what_cannot_be_sent():
+    lock = threading.Lock()
+
+    def forecast(candles):
+        with lock:
+            return misbehaving.naive(candles)
+
+    [found] = audited(Pipeline.of(forecast)).findings
+    assert found.fault == "crashes"
+    assert "lock" in found.says
+
+
+def test_a_function_of_a_module_that_is_not_installed():
+    """It is imported over there from where it was imported here."""
+    done = audited(Pipeline.of(misbehaving.naive))
+    assert done.source == "audit.misbehaving: naive"
+    assert done.predictions
+    assert not faults(done)
+
+
+def test_noise_is_not_taken_for_a_look_ahead():
+    """Chance moves every forecast of a pipeline without seeds; that is its fault, and none of the future's."""
+    done = audited("by_chance")
+    assert np.all([one.passed for one in done.experiments if one.compared])
