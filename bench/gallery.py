@@ -4,6 +4,7 @@ What a run found is kept in docs/gallery/; `woven` writes it into the chapter, b
 chapter to what is kept.
 """
 
+import inspect
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from coincast.gallery import tutorial
 from coincast.gallery.curator import show
 from coincast.gallery.exhibit import Gallery
 from coincast.gallery.faults import MISTAKES, mistake_named
@@ -55,7 +57,7 @@ def keep(shown: Gallery, path: Path) -> None:
     path.write_text(json.dumps(_rounded(document), indent=1) + "\n")
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> object:
     """Six digits: what follows differs from one processor to the next."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
@@ -72,7 +74,8 @@ def woven(chapter: str) -> str:
     documents = {name: json.loads(path.read_text()) for name, path in KEPT.items()}
     written = {f"table {name}": table(document) for name, document in documents.items()}
     written |= {f"mistake {one['name']}": section(one) for one in documents["lstm"]["exhibits"]}
-    written |= {"sentence": f"{documents['lstm']['sentence']}\n"}
+    whole = "\n\n\n".join(inspect.getsource(function).rstrip() for function in (tutorial.learn, tutorial.forecast))
+    written |= {"sentence": f"{documents['lstm']['sentence']}\n", "recipe": f"```python\n{whole}\n```\n"}
 
     def write(found: re.Match[str]) -> str:
         return f"{found[1]}{written[found[2]]}{found[3]}"
@@ -131,7 +134,7 @@ def _times(ratio: float | None) -> str:
 def section(one: Document) -> str:
     """A mistake: where it is met, its code, what it did, what the audit says."""
     mistake = mistake_named(one["name"])
-    found = one["findings"][0]
+    found = next(finding for finding in one["findings"] if finding["fault"] in one["caught_as"])
     note = f" {one['note']}" if one["note"] else ""
     return (
         f"{mistake.says} Met: {mistake.met}\n\n"

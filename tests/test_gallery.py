@@ -19,7 +19,7 @@ from coincast.gallery import mistakes, tutorial
 from coincast.gallery.faults import MISTAKES, mistake_named
 from coincast.gallery.learners import Ridge, Rows, windows
 from coincast.gallery.lstm import Lstm
-from coincast.gallery.scene import Judged, Remembering, Scene, pooled
+from coincast.gallery.scene import Judged, Remembering, Scene, _at_closes, pooled
 from coincast.gallery.tutorial import SOUND, Settings, Stages, forecast, learn
 from coincast.perturbation import futures
 from made import START, candles_of, walk
@@ -225,20 +225,11 @@ def test_a_leak_changes_what_is_reported_and_not_what_is_lived():
 
 
 def test_what_is_handed_over_live_is_what_had_closed():
-    """Every frame that the stages see while the recipe lives, by a stage that looks."""
-    seen = []
-
-    def looking(candles, now, horizon):
-        seen.append((now, candles["time"][-1] + timedelta(days=1), len(candles)))
-        return tutorial.clean(candles, now, horizon)
-
     here = drawn(3, bars=300, tested=40)
-    replace(here, stages=replace(SOUND, clean=looking)).lived(None)
-    asked = [one for one in seen if one[0] >= here.test_from and one[1] <= one[0]]
-    # The first call looks which rows there are, the last at all of them.
-    assert len(asked) >= 40
-    nows = {now for now, last, _ in seen if last == now}
-    assert {here.test_from + timedelta(days=day) for day in range(39)} <= nows
+    asked = _at_closes(here)
+    assert [now for now, _ in asked] == [here.test_from + timedelta(days=day) for day in range(39)]
+    for now, frame in asked:
+        assert frame.equals(here.candles.until(now).frame)
 
 
 def test_a_forming_bar_is_made_of_the_hours_so_far_by_hand():

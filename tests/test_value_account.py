@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coincast.errors import DataError, RecipeError
@@ -21,9 +21,9 @@ with warnings.catch_warnings():
     import empyrical
 
 
-def kept(weights, candles, costs=FREE, rows=None, delay=1):
+def kept(weights, candles, costs=FREE, rows=None, **settings):
     rows = np.arange(len(weights)) if rows is None else np.asarray(rows)
-    return trade(np.asarray(weights, dtype=float), candles.known_at[rows], candles, costs, delay=delay)
+    return trade(np.asarray(weights, dtype=float), candles.known_at[rows], candles, costs, **settings)
 
 
 # --- by pencil --------------------------------------------------------------------------------------------------------
@@ -141,11 +141,11 @@ def markets(draw):
     return bars_of(opens, closes, sorted(missing), draw(st.sampled_from([DAILY, HOURLY]))), rows, weights
 
 
-@settings(max_examples=400, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=250)
 @given(markets(), COSTS, st.integers(0, 3))
 def test_the_books_are_those_of_money_and_coins_in_hand(market, costs, delay):
     candles, rows, weights = market
-    account = kept(weights, candles, costs, rows, delay)
+    account = kept(weights, candles, costs, rows, delay=delay)
     twin = ledger(weights, rows, candles, costs, delay)
     assert len(account) == len(twin)
     for name, column in zip(("equity", "weight", "traded", "cost"), zip(*twin, strict=True), strict=False):
@@ -223,7 +223,7 @@ def test_the_drawdown_is_empyricals_on_any_path(moves):
 # --- the cost at which nothing is left --------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(markets())
 def test_at_its_break_even_cost_nothing_is_gained(market):
     candles, rows, weights = market

@@ -29,12 +29,14 @@ def test_nothing_and_all():
 
 
 def test_momentum_looks_back_four_weeks_of_time():
-    daily = candles_of([100.0] * 28 + [101.0, 99.0, 100.0])
+    """The first price is the one to beat on the 28th bar after it, and no other is."""
+    closes = [102.0, *[100.0] * 27, 101.0, 99.0, 100.5]
+    daily = candles_of(closes)
     rows = [27, 28, 29, 30]
-    assert Momentum().weights(forecast_of(daily, rows, 0.0), daily).tolist() == [0, 1, 0, 0]
-    hourly = candles_of([100.0] * (28 * 24) + [101.0, 99.0], feed=HOURLY)
-    rows = [28 * 24 - 1, 28 * 24, 28 * 24 + 1]
-    assert Momentum().weights(forecast_of(hourly, rows, 0.0), hourly).tolist() == [0, 1, 0]
+    assert Momentum().weights(forecast_of(daily, rows, 0.0), daily).tolist() == [0, 0, 0, 1]
+    hourly = candles_of([102.0, *[100.0] * (28 * 24 - 1), 101.0, 99.0, 100.5], feed=HOURLY)
+    rows = [28 * 24 - 1, 28 * 24, 28 * 24 + 1, 28 * 24 + 2]
+    assert Momentum().weights(forecast_of(hourly, rows, 0.0), hourly).tolist() == [0, 0, 0, 1]
 
 
 def test_the_target_is_the_spread_of_the_year_before():
@@ -57,8 +59,10 @@ def test_a_longer_horizon_has_a_wider_target_and_only_a_year_counts():
     assert VolatilityTarget().weights(forecast, candles) == pytest.approx([0.5], abs=1e-3)
 
 
-def test_bars_that_were_not_observed_do_not_make_the_year_calmer():
+def test_bars_that_were_not_observed_make_the_year_neither_calmer_nor_wilder():
+    """Forty bars are missing, over which the price has doubled."""
     moves = np.tile([0.02, -0.02], 100)
+    moves[90] += np.log(2)
     candles = candles_of(100 * np.exp(np.cumsum(moves)), missing=range(50, 90))
     forecast = forecast_of(candles, [150], normal(0.04))
     assert VolatilityTarget().weights(forecast, candles) == pytest.approx([0.5], rel=0.02)

@@ -41,7 +41,7 @@ def test_foresight_is_the_best_of_all_times_and_its_opposite_the_worst():
     assert timing_p(trade(-ahead, candles.known_at[:-1], candles, FREE)) == 1.0
 
 
-def by_chance(weights_of, law, worlds=300, bars=1000):
+def by_chance(weights_of, law, worlds=200, bars=800):
     """The share of markets without anything to foresee in which timing is significant at 5 %."""
     found = 0
     for seed in range(worlds):
@@ -64,7 +64,7 @@ def calm(world, random):
 @pytest.mark.parametrize("weights_of", [tens, calm])
 def test_by_chance_alone_timing_is_significant_in_a_twentieth_of_cases(weights_of):
     share = by_chance(weights_of, Law(dof=5, alpha=0.08, beta=0.9))
-    assert 0.01 < share < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+    assert 0.01 < share < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
 
 
 def test_a_position_that_never_changes_has_no_timing():
@@ -100,14 +100,14 @@ def test_a_fill_in_the_bar_that_was_decided_on_is_flagged(seed, bars, dof, volat
     assert found.next_open > 0.2 > found.bar_later
 
 
-@settings(max_examples=40)
-@given(SEEDS, st.sampled_from([1, 2, 3, 5, 28]), st.sampled_from([-1, 1]))
-def test_the_same_orders_filled_honestly_are_not(seed, bars, side):
-    world = draw(Law(dof=4, alpha=0.05, beta=0.9), 1500, seed)
-    found = planted(world, side * over(world, bars), early=False)
-    assert not found.flagged
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("bars", [1, 3, 28])
+def test_the_same_orders_filled_honestly_are_not(bars, side):
+    worlds = [draw(Law(dof=4, alpha=0.05, beta=0.9), 1000, seed) for seed in range(60)]
+    found = [planted(world, side * over(world, bars), early=False) for world in worlds]
+    assert not any(one.flagged for one in found)
     # The control: what the same orders would have made of their own bar.
-    assert side * found.same_bar > 0.1
+    assert all(side * one.same_bar > 0.05 for one in found)
 
 
 def test_a_month_of_momentum_filled_in_its_own_bar_is_flagged_given_ten_years():
@@ -121,6 +121,18 @@ def test_a_forecast_as_good_as_any_that_is_known_is_not_suspected():
     found = planted(world, over(world, 1), early=False)
     assert found.next_open > 0.02
     assert not found.flagged
+
+
+def test_luck_on_a_few_bars_is_not_suspected():
+    lost, flagged = [], 0
+    for seed in range(400):
+        candles = draw(Law(dof=4), 60, seed).candles
+        weights = np.random.default_rng(seed).choice([-1.0, 1.0], 59)
+        found = lag_check(weights, candles.known_at[:-1], candles)
+        lost.append(found.next_open - found.bar_later)
+        flagged += found.flagged
+    assert np.mean(np.array(lost) > 0.1) > 0.2
+    assert flagged <= 4
 
 
 def test_waiting_is_only_of_interest_where_something_is_held():

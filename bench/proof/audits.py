@@ -3,7 +3,7 @@
 All are drawn by chance: market, features, learner, split, answer and the way the code is written. At most one clean
 pipeline in a hundred may fail or stay undecided, and every planted fault must be found by one of its names. What was
 drawn, what was found and what was missed is written to `audits.json` beside this file; a seed there makes the pipeline
-again: `tests.audit.pipelines.drawn(seed)` or `planted(seed, fault)`.
+again: `tests.audit.pipelines.drawn(seed)` or `tests.audit.faults.planted(seed, fault)`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from bench.proof.receipt import keep
+from tests.audit.faults import FAULTS, planted
 from tests.audit.markets import folder
-from tests.audit.pipelines import FAULTS, drawn, planted
+from tests.audit.pipelines import drawn
 
 from coincast.backtest import silent
 from coincast.forecaster import Watch
@@ -91,7 +92,19 @@ def document(seed: int, audited: Sequence[Audited], seconds: float) -> dict[str,
         }
         for name in FAULTS
     }
-    choices = ("interval", "family", "form", "written", "learner", "move", "fit", "scaler", "horizons", "answer", "takes")
+    choices = (
+        "interval",
+        "family",
+        "form",
+        "written",
+        "learner",
+        "move",
+        "fit",
+        "scaler",
+        "horizons",
+        "answer",
+        "takes",
+    )
     return {
         "seed": seed,
         "seconds": round(seconds),

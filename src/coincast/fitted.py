@@ -80,7 +80,7 @@ class Fitted:
             RecipeError: the model is of a kind that is not registered here.
         """
         try:
-            document = json.loads((folder / "model.json").read_text())
+            document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             arrays = safetensors.numpy.load((folder / "model.safetensors").read_bytes())
             feed, cutoff = Feed.parse(document["feed"]), datetime.fromisoformat(document["cutoff"])
             recipe = document["recipe"]

@@ -33,6 +33,7 @@ def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
         "reversed": future.reverse(),
         "mirrored at the last price": future.with_columns(
             *((square / pl.col(at)).alias(name) for name, at in mirror),
+            _mirrored_volume(past),
             *((past[name][-1] ** 2 / pl.col(name)).alias(name) for name in outside),
         ),
         "replaced by noise": beside(noise, outside, seed=bar).frame,
@@ -42,6 +43,12 @@ def futures(candles: Candles, bar: int) -> Iterator[tuple[str, Candles]]:
     for words, other in others.items():
         seen = other.with_columns(time=future["time"].head(other.height), observed=pl.lit(value=True))
         yield words, Candles(candles.feed, pl.concat([past, seen]))
+
+
+def _mirrored_volume(past: pl.DataFrame) -> pl.Expr:
+    """Volumes turned over about the usual one; none stays none."""
+    usual = float(np.median(past["volume"].to_numpy())) or 1.0
+    return pl.when(pl.col("volume") > 0).then(usual**2 / pl.col("volume")).otherwise(0.0).alias("volume")
 
 
 def raised(candles: Candles, first: int, last: int | None = None) -> Candles:

@@ -123,7 +123,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         RecipeError: the file cannot be read as TOML, or `models` holds something else than tables.
     """
     try:
-        settings = tomllib.loads(path.read_text())
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(
             f"The recipe file {path} cannot be read ({error}).",

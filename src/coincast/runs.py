@@ -201,7 +201,7 @@ class Run:
             DataError: the folder holds no run.
         """
         try:
-            document = json.loads((folder / "report.json").read_text())
+            document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
             feed = Feed.parse(document["feed"])
             candles = Candles(feed, pl.read_parquet(folder / "candles.parquet"))
             repairs = Repairs(pl.read_parquet(folder / "repairs.parquet"), tuple(document["notes"]))

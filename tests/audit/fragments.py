@@ -4,7 +4,7 @@ Every part is written in the names `d` (the frame), `n` (its rows), `close`, `hi
 `opens` (of the bars, datetime64), `step`, `first` (the row of the first origin) and `h` (the horizon in bars).
 """
 
-# --- reading -----------------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 PANDAS_HEAD = """\
     d = candles.copy()
@@ -55,7 +55,7 @@ CANDLES = {
 HEADS = {"pandas": (PANDAS_HEAD, PANDAS), "polars": (POLARS_HEAD, POLARS), "candles": (CANDLES_HEAD, CANDLES)}
 ANNOTATIONS = {"pandas": "", "polars": ": pl.DataFrame", "candles": ": Candles"}
 
-# --- features ----------------------------------------------------------------------------------------------------------
+# --- features ---------------------------------------------------------------------------------------------------------
 
 PANDAS_FEATURES = {
     "lagged return": 'd["close"].pct_change().shift({k})',
@@ -78,7 +78,9 @@ POLARS_FEATURES = {
     "mean": 'pl.col("close").rolling_mean({w}) / pl.col("close") - 1',
     "volatility": 'pl.col("close").pct_change().rolling_std({w})',
     "bollinger": '(pl.col("close") - pl.col("close").rolling_mean({w})) / (2 * pl.col("close").rolling_std({w}))',
-    "rsi": 'pl.col("close").diff().clip(lower_bound=0).rolling_mean({w}) / pl.col("close").diff().abs().rolling_mean({w})',
+    "rsi": (
+        'pl.col("close").diff().clip(lower_bound=0).rolling_mean({w}) / pl.col("close").diff().abs().rolling_mean({w})'
+    ),
     "range": '(pl.col("high") / pl.col("low")).log()',
     "highest": 'pl.col("close") / pl.col("high").rolling_max({w}) - 1',
     "volume": 'pl.col("volume").log1p() - pl.col("volume").log1p().rolling_mean({w})',
@@ -156,7 +158,7 @@ WINDOW = """\
     X[{w} - 1 :] = np.lib.stride_tricks.sliding_window_view(z, {w})
 """
 
-# --- targets -----------------------------------------------------------------------------------------------------------
+# --- targets ----------------------------------------------------------------------------------------------------------
 
 TARGETS = {
     "return": ("close[h:] / close[:-h] - 1", "close[ask] * (1 + p)"),
@@ -166,7 +168,7 @@ TARGETS = {
     "scaled level": ("z[h:]", "low_end + p * (high_end - low_end)"),
 }
 
-# --- what is learnt before the model ------------------------------------------------------------------------------------
+# --- what is learnt before the model ----------------------------------------------------------------------------------
 
 SCALERS = {
     "none": "",
@@ -180,7 +182,10 @@ SCALERS = {
     X = (X - centre) / np.where(spread > 0, spread, 1)
 """,
     "robust": "    X = RobustScaler().fit(X[fitted_on]).transform(X)\n",
-    "quantiles": "    X = QuantileTransformer(n_quantiles=100, output_distribution='normal').fit(X[fitted_on]).transform(X)\n",
+    "quantiles": """\
+    normal = QuantileTransformer(n_quantiles=100, output_distribution="normal")
+    X = normal.fit(X[fitted_on]).transform(X)
+""",
     "clipped": "    X = np.clip(X, *np.quantile(X[fitted_on], [0.02, 0.98], axis=0))\n",
     "selected": """\
     strength = [abs(np.cov(X[fitted_on, j], y[fitted_on])[0, 1]) / X[fitted_on, j].std() for j in range(X.shape[1])]
@@ -196,7 +201,7 @@ SCALERS = {
 """,
 }
 
-# --- learners ----------------------------------------------------------------------------------------------------------
+# --- learners ---------------------------------------------------------------------------------------------------------
 
 LEARNERS = {
     "least squares": "LeastSquares()",
@@ -304,7 +309,7 @@ FITS = {
 """,
 }
 
-# --- pipelines without a table ------------------------------------------------------------------------------------------
+# --- pipelines without a table ----------------------------------------------------------------------------------------
 
 # Each says `move`: of the log-price over h bars, expected at every row.
 MOVES = {
@@ -406,44 +411,41 @@ SPREADS = {
 """,
 }
 
-# --- answers -----------------------------------------------------------------------------------------------------------
+# --- answers ----------------------------------------------------------------------------------------------------------
 
-# One frame a horizon: `ask`, `price` and, with bands, `at`, the price at each level.
+# One frame a horizon: `ask`, `price`, `ds`, `cutoff` and, with bands, `at`, the price at each level.
 POINT_ANSWERS = {
-    "plain": 'pd.DataFrame({"ds": opens[ask] + h * step, "cutoff": opens[ask], "prediction": price})',
-    "aware": (
-        'pd.DataFrame({"time": pd.DatetimeIndex(opens[ask] + h * step, tz="UTC"), "cutoff": pd.DatetimeIndex(opens[ask],'
-        ' tz="UTC"), "close_pred": price})'
-    ),
-    "nixtla": (
-        'pd.DataFrame({"unique_id": "coin", "ds": opens[ask] + h * step, "cutoff": opens[ask], "y": truth,'
-        ' "Model": price})'
-    ),
-    "prophet": 'pd.DataFrame({"ds": opens[ask] + h * step, "cutoff": opens[ask], "yhat": price})',
-    "polars": 'pl.DataFrame({"ds": opens[ask] + h * step, "cutoff": opens[ask], "forecast": price})',
-    "indexed": 'pd.DataFrame({"cutoff": opens[ask], "prediction": price}, index=pd.Index(opens[ask] + h * step, name="ds"))',
+    "plain": 'pd.DataFrame({"ds": ds, "cutoff": cutoff, "prediction": price})',
+    "aware": 'pd.DataFrame({"time": ds, "cutoff": cutoff, "close_pred": price}).apply(in_utc)',
+    "nixtla": 'pd.DataFrame({"unique_id": "coin", "ds": ds, "cutoff": cutoff, "y": truth, "Model": price})',
+    "prophet": 'pd.DataFrame({"ds": ds, "cutoff": cutoff, "yhat": price})',
+    "polars": 'pl.DataFrame({"ds": ds, "cutoff": cutoff, "forecast": price})',
+    "indexed": 'pd.DataFrame({"cutoff": cutoff, "prediction": price}, index=pd.Index(ds, name="ds"))',
 }
 BAND_ANSWERS = {
     "nixtla": (
-        'pd.DataFrame({"unique_id": "coin", "ds": opens[ask] + h * step, "cutoff": opens[ask], "y": truth, "Model": price,'
+        'pd.DataFrame({"unique_id": "coin", "ds": ds, "cutoff": cutoff, "y": truth, "Model": price,'
         ' "Model-lo-80": at[0.1], "Model-hi-80": at[0.9]})'
     ),
     "prophet": (
-        'pd.DataFrame({"ds": opens[ask] + h * step, "cutoff": opens[ask], "yhat": price, "yhat_lower": at[0.1],'
-        ' "yhat_upper": at[0.9]})'
+        'pd.DataFrame({"ds": ds, "cutoff": cutoff, "yhat": price, "yhat_lower": at[0.1], "yhat_upper": at[0.9]})'
     ),
     "darts": (
-        'pl.DataFrame({"time": opens[ask] + h * step, "cutoff": opens[ask], "close_q0.10": at[0.1], "close_q0.50": price,'
+        'pl.DataFrame({"time": ds, "cutoff": cutoff, "close_q0.10": at[0.1], "close_q0.50": price,'
         ' "close_q0.90": at[0.9]})'
     ),
     "chronos": (
-        'pd.DataFrame({"item_id": "coin", "timestamp": opens[ask] + h * step, "cutoff": opens[ask], "0.1": at[0.1],'
-        ' "0.5": price, "0.9": at[0.9]})'
+        'pd.DataFrame({"item_id": "coin", "timestamp": ds, "cutoff": cutoff, "0.1": at[0.1], "0.5": price,'
+        ' "0.9": at[0.9]})'
     ),
 }
+IN_UTC = """\
+def in_utc(column):
+    return column.dt.tz_localize("UTC") if column.dtype.kind == "M" else column
+"""
 JOINED = {"pd": "pd.concat(parts)", "pl": "pl.concat(parts)"}
 
-# --- what is imported --------------------------------------------------------------------------------------------------
+# --- what is imported -------------------------------------------------------------------------------------------------
 
 IMPORTS = {
     "pd.": "import pandas as pd",

@@ -30,7 +30,9 @@ REAL = (
 FOLDERS = {"1d": ("daily", "panel"), "4h": ("hourly",), "1h": ("hourly",), "15m": ("minute",)}
 
 
-def simulated(random: np.random.Generator, interval: str, *, gaps: bool, bars: int, rho: float | None = None) -> Candles:
+def simulated(
+    random: np.random.Generator, interval: str, *, gaps: bool, bars: int, rho: float | None = None
+) -> Candles:
     """A market of a random law: with or without GARCH, seasons of volatility, a drift, a little autocorrelation.
 
     Args:

@@ -71,7 +71,7 @@ def starts_a_process(candles):
 
 
 def prints(candles):
-    print("an epoch")
+    sys.stdout.write("an epoch\n")
     return naive(candles)
 
 

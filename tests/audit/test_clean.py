@@ -11,27 +11,30 @@ from coincast.models import MODELS, model_named
 from coincast.recipe import Recipe
 from coincast.worlds import Law, draw
 
-# Clean pipelines audited in a day's sample, and settings that make a registered model's fit quick.
+# Clean pipelines audited in a day's sample. One may fail: if one in a hundred does, two do at odds of 1 in 1,500.
 SAMPLE = 4
+# Settings that make a registered model's fit quick.
 QUICK = {
     "garch-t": {"simulations": 200},
     "seed-lstm": {"epochs": 1, "batch": 128},
     "lstm-t": {"epochs": 1, "units": 4, "scored": 16},
 }
-MARKET = draw(Law(alpha=0.05, beta=0.9), 900, seed=3).candles
-TEST_FROM = from_numpy(MARKET.known_at[620])
+MARKET = draw(Law(alpha=0.05, beta=0.9), 640, seed=3).candles
+TEST_FROM = from_numpy(MARKET.known_at[370])
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("number", range(SAMPLE))
-def test_a_clean_pipeline_passes(number, seed, tmp_path):
-    """At most one in a hundred of `bench/proof` may fail; which of them it is, this tells too."""
-    case = drawn((seed + number) % 2**31)
-    done = case.audit(tmp_path)
-    told = [(one.fault, one.says) for one in done.findings]
-    assert done.outcome == "passed", f"COINCAST_SEED={seed}: {dict(case.made)}, {done.sentence} {told}\n{case.source}"
+def test_clean_pipelines_pass(seed, tmp_path):
+    alarms = []
+    for number in range(SAMPLE):
+        case = drawn((seed + number) % 2**31)
+        done = case.audit(tmp_path)
+        if done.outcome != "passed":
+            alarms.append(f"seed {case.seed}: {done.sentence} {dict(case.made)}")
+    assert len(alarms) <= 1, f"COINCAST_SEED={seed}: {alarms}"
 
 
+@pytest.mark.usefixtures("compiled_once")
 @pytest.mark.parametrize("name", MODELS)
 def test_every_registered_model_passes(name):
     recipe = Recipe(model_named(name)(**QUICK.get(name, {})), horizons=(1,), seeds=(0, 1) if "lstm" in name else (0,))

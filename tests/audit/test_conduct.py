@@ -3,11 +3,10 @@
 import threading
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-from audit import misbehaving
 
+from audit import misbehaving
 from coincast.audit import Pipeline, audit
 from coincast.audit.conduct import misbehaviour
 from coincast.audit.interview import Interview
@@ -82,11 +81,7 @@ def test_after_all_of_them_the_honest_are_still_heard(interview):
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("raises", "crashes"),
-        ("exits_at_once", "crashes"),
-        ("nans", "nonsense"),
         ("other_dates", "nonsense"),
-        ("drops_a_column", "mutates its input"),
         ("drops_a_column_of_candles", "mutates its input"),
         ("by_chance", "not reproducible"),
         ("by_an_unset_seed", "not reproducible"),
@@ -95,6 +90,7 @@ def test_after_all_of_them_the_honest_are_still_heard(interview):
     ],
 )
 def test_an_audit_names_the_fault_and_no_other(name, fault):
+    """Chance and memory move every forecast; that is their fault, and no look into the future."""
     done = audited(name)
     assert done.outcome == "failed"
     assert {one.fault for one in done.findings if one.kind.fails} == {fault}
@@ -122,7 +118,6 @@ def test_a_file_that_is_read_in_place_of_the_candles(tmp_path):
         ("raise RuntimeError('no data today')", "no data today"),
         ("import sys; sys.exit(3)", "SystemExit"),
         ("import os; os._exit(3)", "ended with code 3"),
-        ("import no_such_library", "no_such_library"),
         ("def forecast(candles:\n", "SyntaxError"),
         ("forecast = 3", "not a callable"),
         ("def prophecy(candles): ...", "forecast"),
@@ -157,9 +152,3 @@ def test_a_function_of_a_module_that_is_not_installed():
     assert done.source == "audit.misbehaving: naive"
     assert done.predictions
     assert not faults(done)
-
-
-def test_noise_is_not_taken_for_a_look_ahead():
-    """Chance moves every forecast of a pipeline without seeds; that is its fault, and none of the future's."""
-    done = audited("by_chance")
-    assert np.all([one.passed for one in done.experiments if one.compared])

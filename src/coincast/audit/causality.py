@@ -13,6 +13,7 @@ from ..feed import from_numpy, to_numpy
 from ..perturbation import forming, futures, raised, reordered, with_gaps_of
 from ..predictions import Predictions
 from ..sandbox import Question, Signature
+from ..worlds import hide
 from .comparison import SAME, Experiment, compare
 from .findings import Finding
 from .interview import Reply
@@ -75,8 +76,9 @@ class Ground:
         return int(np.searchsorted(self.candles.known_at, origin))
 
     def ask_of(self, candles: Candles) -> Question:
-        """The same question about other candles."""
-        return self.question._replace(candles=candles)
+        """The same question about other candles, in which the same bars are missing."""
+        missing = np.flatnonzero(~self.candles.observed[: len(candles)])
+        return self.question._replace(candles=hide(candles, missing.tolist()) if missing.size else candles)
 
 
 def changes(ground: Ground, signature: Signature) -> list[Change]:
@@ -111,7 +113,8 @@ def cuts(ground: Ground) -> Int[np.ndarray, " cut"]:
         return np.array([], dtype=np.int64)
     telling = _telling(ground, origins)
     spread = [_near(ground, telling, origins, number) for number in range(1, INNER + 1)]
-    return np.unique([ground.bar(origin) for origin in (origins[0], *spread, *_in_a_gap(ground, telling))])
+    chosen = (origins[0], *spread, telling[-1], *_in_a_gap(ground, telling))
+    return np.unique([ground.bar(origin) for origin in chosen])
 
 
 def _near(ground: Ground, telling: Times, origins: Times, number: int) -> np.datetime64:
@@ -155,7 +158,18 @@ def _unclosed(ground: Ground) -> Change:
 def outcome(ground: Ground, change: Change, reply: Reply) -> Experiment:
     """What a change did."""
     error = reply.nonsense or ("" if reply.predictions else reply.answer.words)
-    return compare(change.words, change.until, ground.predictions, reply.predictions, same=ground.same, error=error)
+    # Handed fewer bars, or an earlier clock, it may forecast fewer.
+    asked = change.question
+    complete = len(asked.candles) == len(ground.candles) and asked.now == ground.question.now
+    return compare(
+        change.words,
+        change.until,
+        ground.predictions,
+        reply.predictions,
+        same=ground.same,
+        error=error,
+        complete=complete,
+    )
 
 
 def early(change: Change, reply: Reply) -> Finding | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from ..feed import from_numpy, to_numpy
 from ..predictions import Predictions
@@ -15,6 +16,9 @@ from ..predictions import Predictions
 # A forecast has changed if a price in it differs by more than this share. Arithmetic in single precision on a table of
 # another length differs by less, and every future that is tried moves prices by much more.
 SAME = 1e-6
+
+# No price is larger than this, nor smaller than one by it: arithmetic beyond would overflow.
+LARGEST = 1e100
 
 _KEY = ("model", "origin", "target_time")
 
@@ -31,6 +35,7 @@ class Experiment:
         largest: the largest change of a price, as a share.
         first: the origin of the first that changed.
         error: why there was no answer to compare.
+        left_out: how many of those that changed are in one of the two answers alone.
     """
 
     words: str
@@ -40,6 +45,7 @@ class Experiment:
     largest: float = 0.0
     first: datetime | None = None
     error: str = ""
+    left_out: int = 0
 
     @property
     def passed(self) -> bool | None:
@@ -74,19 +80,36 @@ def differences(
     """
     if not base or not other:
         return pl.DataFrame(schema={**dict.fromkeys(_KEY), "moved": pl.Float64()})
-    both = table(base).join(table(other), on=_KEY, how="inner", suffix="_other", maintain_order="left")
+    both = table(base).join(table(_as_named(other, base)), on=_KEY, how="inner", suffix="_other", maintain_order="left")
     if until is not None:
         both = both.filter(pl.col("origin") <= pl.lit(until))
-    before, after = both["prices"], both["prices_other"]
-    moved = [_moved(a, b) for a, b in zip(before, after, strict=True)]
-    return both.select(*_KEY, pl.Series("moved", moved, dtype=pl.Float64()))
+    return both.select(*_KEY, pl.Series("moved", _moved(both["prices"], both["prices_other"]), dtype=pl.Float64()))
 
 
-def _moved(before: pl.Series, after: pl.Series) -> float:
-    if len(before) != len(after):
-        return float("inf")
-    a, b = before.to_numpy(), after.to_numpy()
-    return float(np.max(np.abs(b - a) / np.maximum(np.abs(a), np.finfo(float).tiny)))
+def in_one_alone(base: Sequence[Predictions], other: Sequence[Predictions], until: np.datetime64) -> pl.DataFrame:
+    """The forecasts that only one answer holds, as having moved by all of the price."""
+    one, two = table(base).drop("prices"), table(_as_named(other, base)).drop("prices")
+    alone = pl.concat([one.join(two, on=_KEY, how="anti"), two.join(one, on=_KEY, how="anti")])
+    return alone.filter(pl.col("origin") <= pl.lit(until)).with_columns(moved=pl.lit(1.0))
+
+
+def _as_named(other: Sequence[Predictions], base: Sequence[Predictions]) -> Sequence[Predictions]:
+    """The other answer under the first one's name, where each holds one model: it may be called after a choice."""
+    if len(base) == len(other) == 1:
+        return [replace(other[0], model=base[0].model)]
+    return other
+
+
+def _moved(before: pl.Series, after: pl.Series) -> Float[np.ndarray, " forecast"]:
+    """The largest change of a price in each forecast, as a share; all of it where other levels are stated."""
+    moved = np.ones(len(before))
+    widths = before.list.len().to_numpy()
+    for width in np.unique(widths):
+        rows = (widths == width) & (after.list.len().to_numpy() == width)
+        if rows.any():
+            a, b = (np.array(prices.filter(pl.Series(rows)).to_list()) for prices in (before, after))
+            moved[rows] = np.max(np.abs(b - a) / np.maximum(np.abs(a), 1 / LARGEST), axis=1)
+    return moved
 
 
 def compare(
@@ -97,6 +120,7 @@ def compare(
     *,
     same: float = SAME,
     error: str = "",
+    complete: bool = False,
 ) -> Experiment:
     """The experiment's outcome.
 
@@ -107,8 +131,11 @@ def compare(
         other: the answer after; empty if there was none.
         same: the largest share by which a price may differ.
         error: why there was none.
+        complete: both answers should hold the same forecasts.
     """
     found = differences(base, other, to_numpy(until))
+    alone = in_one_alone(base, other, to_numpy(until)) if complete and base and other else found.clear()
+    found = pl.concat([found, alone])
     moved = found.filter(pl.col("moved") > same).sort("origin")
     return Experiment(
         words=words,
@@ -118,4 +145,5 @@ def compare(
         largest=float(found["moved"].to_numpy().max(initial=0.0)),
         first=from_numpy(moved["origin"].to_numpy()[0]) if moved.height else None,
         error=error,
+        left_out=alone.height,
     )

@@ -17,9 +17,9 @@ def misbehaviour(reply: Reply, when: str = "") -> list[Finding]:
     answer = reply.answer
     found = []
     if answer.conduct == "crashed":
-        found.append(Finding("crashes", f"{when}It raised {answer.words}."))
+        found.append(Finding("crashes", f"{when}It failed: {answer.words}."))
     if answer.conduct == "hung":
-        found.append(Finding("hangs", f"{when}It gave {answer.words}."))
+        found.append(Finding("hangs", f"{when}There was {answer.words}."))
     if reply.nonsense:
         found.append(Finding("nonsense", f"{when}{reply.nonsense}"))
     if answer.mutated:
@@ -28,6 +28,13 @@ def misbehaviour(reply: Reply, when: str = "") -> list[Finding]:
         first = answer.printed.splitlines()[0]
         found.append(Finding("prints", f"It printed {first!r}."))
     return found
+
+
+def refusal(reply: Reply, asked: str) -> list[Finding]:
+    """What it shows that a pipeline which answered once has no answer when asked otherwise."""
+    if reply.answer.conduct == "crashed":
+        return [Finding("refuses other candles", f"Asked with {asked} it failed: {reply.answer.words}.")]
+    return misbehaviour(reply, f"Asked with {asked}: ")[:1]
 
 
 def noise(base: Sequence[Predictions], again: Sequence[Predictions]) -> float:

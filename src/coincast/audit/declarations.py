@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -66,7 +67,7 @@ def read_declarations(path: Path) -> Declared:
         RecipeError: it cannot be read, or a key or value is not known.
     """
     try:
-        said = tomllib.loads(path.read_text())
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(
             f"The declarations {path} cannot be read ({error}).",
@@ -84,8 +85,11 @@ def checked_claims(claims: Mapping[str, Any]) -> Mapping[str, float]:
     Raises:
         RecipeError: a name is none of `CLAIMS`, or its value is no number.
     """
+    if not isinstance(claims, Mapping):
+        raise RecipeError(f"The claims are {claims!r}.", "A claim is a name and a number.", "Write a table [claims].")
     for name, value in claims.items():
-        if name not in CLAIMS or isinstance(value, bool) or not isinstance(value, int | float):
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if name not in CLAIMS or not number:
             raise RecipeError(
                 f"The claim {name} = {value!r} cannot be checked.",
                 "A claim is one of these numbers of the forecasts shown, in the price's unit or as a fraction.",

@@ -27,6 +27,8 @@ BEYOND_CHANCE = 0.001
 ROUNDED = 0.05
 # Forecasts further from the last price than this factor are in some other unit; a model may be wrong by less.
 FAR_OFF = 100.0
+# What is scaled to 0..1, standardised or a return is no larger, most of it.
+SCALED = 2.0
 # A path over so many bars wants a band.
 LONG_PATH = 7
 # Stated truths may be rounded; more than one in a hundred may not differ by more.
@@ -81,7 +83,8 @@ def unit(
     said_there, price_there = _size(other, elsewhere) if other else (np.nan, np.nan)
     near = 1 / FAR_OFF < said / price < FAR_OFF
     stays = abs(np.log(said_there / said)) < np.log(price_there / price) / 2
-    if not np.isfinite(price) or (near and not stays):
+    # Weights of a saved model stay where they are too; what is scaled or a return is also small.
+    if not np.isfinite(price) or (near and not (stays and said < SCALED)):
         return []
     says = f"The forecasts lie about {said:.4g} where the price is about {price:,.4g} {candles.feed.quote}"
     there = f", and about {said_there:.4g} where it is {price_there:,.4g}" if other else ""
@@ -251,6 +254,8 @@ def _claimed(first: Standing, claims: Mapping[str, float], *, skilled: bool) -> 
 
 def _flatters(name: str, claim: float, have: float) -> bool:
     """Whether a claim is better than what is there by more than rounding."""
+    if name == "direction":
+        return claim > have + 0.005
     if CLAIMS[name]:
         return claim > have + ROUNDED * max(1 - have, 0.0) + 0.005
     return claim < have * (1 - ROUNDED)

@@ -15,13 +15,13 @@ import numpy as np
 from ..appraisal import Appraisal, appraise
 from ..candles import SCHEMA, Candles
 from ..errors import DataError
-from ..feed import from_numpy, to_numpy
+from ..feed import from_numpy, to_numpy, utc
 from ..perturbation import another_market
 from ..predictions import Predictions
 from ..sandbox import Answer, Question, Signature
 from .causality import Change, Ground, changes, early, outcome
 from .comparison import SAME, Experiment, compare
-from .conduct import irreproducible, misbehaviour, noise, unchanged_by_all
+from .conduct import irreproducible, misbehaviour, noise, refusal, unchanged_by_all
 from .declarations import Declarations
 from .evidence import form, in_a_random_walk, origin_prices, unit, worth
 from .findings import FAULTS, Finding
@@ -34,6 +34,8 @@ SCHEMA_NAME = "coincast-audit/1"
 Outcome = Literal["passed", "failed", "incomplete"]
 # Share of the candles that is forecast where nobody says from when on.
 TEST_SHARE = 0.3
+# Bars without which there is nothing to ask about.
+FEWEST = 100
 # How much of the next bar's move the canary knows.
 CANARY = 0.01
 
@@ -84,9 +86,10 @@ class Audit:
 
     @property
     def blind(self) -> bool:
-        """Whether the experiments could not have seen a leak: none was comparable, or the canary went unseen."""
+        """Whether the experiments could not have seen a leak: few had an answer, or the canary went unseen."""
         seen, of = self.control
-        return seen < of or not of
+        unanswered = sum(one.passed is None for one in self.experiments)
+        return seen < of or not of or 2 * unanswered > len(self.experiments)
 
     @property
     def saw_ahead(self) -> bool:
@@ -98,7 +101,7 @@ class Audit:
         """`failed` if there is a fault, `incomplete` if something is not declared or could not be looked at."""
         if any(one.kind.fails for one in self.findings):
             return "failed"
-        open_ = any(one.fault == "not declared" for one in self.findings)
+        open_ = any(one.fault in ("not declared", "not looked at") for one in self.findings)
         return "incomplete" if open_ or self.blind else "passed"
 
     @property
@@ -176,10 +179,19 @@ def audit(
         timeout: seconds it may take for one answer.
         processes: how many answers are worked on at a time.
         monitor: told of progress.
+
+    Raises:
+        DataError: the candles are too few, or `test_from` is naive.
     """
     began = time.perf_counter()
+    if len(candles) < FEWEST:
+        raise DataError(
+            f"{len(candles)} bars of {candles.feed} are too few to audit a pipeline on.",
+            "It needs bars to learn from, bars to forecast and bars after those to change.",
+            f"Pass at least {FEWEST}.",
+        )
     bare = Candles(candles.feed, candles.frame.select(*SCHEMA, *candles.outside))
-    start = test_from or from_numpy(bare.known_at[round(len(bare) * (1 - TEST_SHARE))])
+    start = (utc(test_from) if test_from else None) or from_numpy(bare.known_at[round(len(bare) * (1 - TEST_SHARE))])
     with closing(Interview(pipeline, timeout, processes, monitor)) as interview:
         done = _examine(pipeline, Question(bare, start, bare.end), interview)
     return dataclasses.replace(done, calls=interview.calls, seconds=time.perf_counter() - began)
@@ -255,10 +267,13 @@ def _look(base: Reply, ground: Ground, signature: Signature, interview: Intervie
     findings += unit(ground.predictions, ground.candles, other.predictions, elsewhere.candles)
     if failed:
         findings.append(diagnose(ground, interview, failed))
-    if other.predictions and unchanged_by_all(ground.predictions, other.predictions):
+    if not other.predictions:
+        says = "It has no answer about another market, so what it does where nothing can be forecast is not known."
+        findings.append(Finding("not looked at", says))
+    elif unchanged_by_all(ground.predictions, other.predictions):
         says = "On entirely other candles every forecast was the same."
         findings.append(Finding("reads something else", says))
-    elif other.predictions:
+    else:
         findings += in_a_random_walk(other.predictions, elsewhere.candles)
     chance = irreproducible(base, again, otherwise)
     return _Looked(findings, chance, tuple(experiments), _control(ground, asked, experiments))
@@ -268,7 +283,7 @@ def _conduct(asked: Sequence[Change], replies: Sequence[Reply]) -> list[Finding]
     """The first question that made it crash, hang or answer nonsense, where the first one of all did not."""
     for change, reply in zip(asked, replies, strict=True):
         if not reply.predictions:
-            return misbehaviour(reply, f"Asked with {change.words}: ")[:1]
+            return refusal(reply, change.words)
     return []
 
 
@@ -335,10 +350,12 @@ def _weigh(pipeline: Pipeline, ground: Ground, signature: Signature) -> _Weighed
         appraisal = appraise(ground.predictions, candles)
     except DataError as error:
         notes = (str(error),)
+        findings.append(Finding("nothing to score", error.found))
     if appraisal:
         notes = appraisal.notes
         for one in appraisal.predictions:
-            findings += worth(appraisal, one, pipeline.claims)
+            # Claims are of the pipeline, which is its first column; others may stand beside it to compare with.
+            findings += worth(appraisal, one, pipeline.claims if one is appraisal.predictions[0] else {})
         own = {one.model for one in appraisal.predictions}
         p_better = [v.comparison.p_better for v in appraisal.verdicts if v.comparison and v.model in own]
     first = from_numpy(min(one.origin.min() for one in ground.predictions))

@@ -62,6 +62,17 @@ FAULTS: Mapping[str, Fault] = {
         "forecasts change with bars after their origin",
         "Compute every forecast from bars that had closed by its origin.",
     ),
+    "left out by outcome": Fault(
+        "perturbation",
+        "which forecasts there are depends on what came after them",
+        "Forecast from every origin; leave none out for what its target turned out to be.",
+    ),
+    "counts the bars": Fault(
+        "perturbation",
+        "forecasts change with the number of bars handed over",
+        "Draw chances and choose splits by time, not by the number of rows: live, each new bar would change them all.",
+        fails=False,
+    ),
     "unclosed bar": Fault(
         "perturbation",
         "the bar that is still forming was taken for a closed one",
@@ -103,6 +114,11 @@ FAULTS: Mapping[str, Fault] = {
         "scoring",
         "the forecast's target had closed when it was made",
         "Forecast a bar after the origin: horizon 1 or more.",
+    ),
+    "nothing to score": Fault(
+        "scoring",
+        "none of the forecasts can be scored",
+        "Forecast positive prices of observed bars inside the candles.",
     ),
     "too few forecasts": Fault(
         "scoring",
@@ -165,6 +181,18 @@ FAULTS: Mapping[str, Fault] = {
     ),
     # --- conduct
     "crashes": Fault("conduct", "it raised an error", "Run it by itself on these candles and mend the error."),
+    "not looked at": Fault(
+        "conduct",
+        "an experiment had no answer",
+        "Forecast whatever the market does, at any level of prices.",
+        fails=False,
+    ),
+    "refuses other candles": Fault(
+        "conduct",
+        "it raised an error at candles that are only unusual",
+        "Forecast whatever the market does; nothing could be looked for in those experiments.",
+        fails=False,
+    ),
     "hangs": Fault("conduct", "it did not answer in time", "Make it quicker, or give it more time with --timeout."),
     "nonsense": Fault("conduct", "its answer is not a frame of forecasts", "Return ds, cutoff and a column of prices."),
     "mutates its input": Fault(

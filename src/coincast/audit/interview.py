@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..errors import DataError
 from ..feed import Feed
 from ..predictions import Predictions, predictions
 from ..sandbox import Answer, Question, Sandbox, Signature
+from .comparison import LARGEST
 from .pipeline import Pipeline
 
 # Told as answers come: (answers, questions so far, what is being asked).
@@ -49,11 +52,12 @@ class Interview:
     """
 
     def __init__(self, pipeline: Pipeline, timeout: float, processes: int, monitor: Monitor = silent) -> None:
-        self._sandboxes: queue.Queue[Sandbox] = queue.Queue()
+        self._free: queue.Queue[Sandbox] = queue.Queue()
         # One more than the first question needs, so that the next one finds a process which has heard nothing.
         self.sandboxes = max(2, processes)
-        for _ in range(self.sandboxes):
-            self._sandboxes.put(Sandbox(pipeline.target, timeout))
+        self._all = [Sandbox(pipeline.target, timeout) for _ in range(self.sandboxes)]
+        for sandbox in self._all:
+            self._free.put(sandbox)
         self._processes = processes
         self._monitor = monitor
         self._asked = 0
@@ -61,11 +65,11 @@ class Interview:
 
     def open(self) -> Signature | Answer:
         """What the pipeline wants to be handed, or why it cannot be asked."""
-        sandbox = self._sandboxes.get()
+        sandbox = self._free.get()
         try:
             failed = sandbox.open()
         finally:
-            self._sandboxes.put(sandbox)
+            self._free.put(sandbox)
         return failed or sandbox.signature or Answer("crashed", None, "it did not say what it takes")
 
     def ask(self, questions: Sequence[Question], words: str) -> list[Reply]:
@@ -75,24 +79,30 @@ class Interview:
         self._monitor(self.calls, self._asked, words)
         with ThreadPoolExecutor(self._processes) as pool:
             numbers = {pool.submit(self._ask, question): number for number, question in enumerate(questions)}
-            for future in as_completed(numbers):
-                replies[numbers[future]] = future.result()
-                self.calls += 1
-                self._monitor(self.calls, self._asked, words)
+            try:
+                for future in as_completed(numbers):
+                    replies[numbers[future]] = future.result()
+                    self.calls += 1
+                    self._monitor(self.calls, self._asked, words)
+            except BaseException:
+                # Interrupted: no answer is waited for, and no question that still stands in line is asked.
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.close()
+                raise
         return [reply for reply in replies if reply is not None]
 
     def _ask(self, question: Question) -> Reply:
-        sandbox = self._sandboxes.get()
+        sandbox = self._free.get()
         try:
             answer = sandbox.ask(question)
         finally:
-            self._sandboxes.put(sandbox)
+            self._free.put(sandbox)
         return read(answer, question.candles.feed)
 
     def close(self) -> None:
         """End every process."""
-        while not self._sandboxes.empty():
-            self._sandboxes.get().close()
+        for sandbox in self._all:
+            sandbox.close()
 
 
 def read(answer: Answer, feed: Feed) -> Reply:
@@ -103,4 +113,8 @@ def read(answer: Answer, feed: Feed) -> Reply:
         found, notes = predictions(answer.frame, feed)
     except DataError as error:
         return Reply(answer, nonsense=str(error))
+    sizes = np.abs(np.concatenate([one.prices.ravel() for one in found]))
+    absurd = sizes[(sizes > LARGEST) | ((sizes > 0) & (sizes < 1 / LARGEST))]
+    if absurd.size:
+        return Reply(answer, nonsense=f"It states {absurd[0]:.3g}, which no price can be.")
     return Reply(answer, tuple(found), tuple(notes))

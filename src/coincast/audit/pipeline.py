@@ -28,7 +28,7 @@ from ..feed import Feed, to_numpy
 from ..models import model_named
 from ..predictions import of_forecast, to_frame
 from ..recipe import Recipe, load_plugin, recipe_of
-from .declarations import Declarations, Never
+from .declarations import Declarations, Never, checked_claims
 
 
 class Tuned(NamedTuple):
@@ -73,6 +73,9 @@ class Pipeline:
     target: Callable[..., object] | str
     declared: Declarations = field(default_factory=Declarations)
     claims: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked_claims(self.claims)
 
     @classmethod
     def of(

@@ -48,6 +48,10 @@ def diagnose(ground: Ground, interview: Interview, failed: Sequence[Experiment])
     longest = max(int(one.horizon.max()) for one in ground.predictions)
     split = worst.known_until == first and len(ground.origins) > 1 and longest > 1
     fault, sees = _fault(sight, worst, split=split)
+    if all(one.left_out == one.changed for one in failed):
+        fault = "left out by outcome"
+    elif all(one.words.endswith("cut off") for one in failed) and sight == Sight(False, 0, False, False):
+        fault, sees = "counts the bars", "no bar of another kind moves them"
     step = ground.candles.feed.interval
     share = f"{worst.changed:,} of {worst.compared:,} forecasts changed, by up to {100 * worst.largest:.3g} %"
     shown = min(bar + _first_seen(sight), len(ground.candles) - 1)

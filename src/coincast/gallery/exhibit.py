@@ -152,8 +152,12 @@ class Exhibit:
             "sound": [_document(run.told) for run in self.sound],
             "reported": [_document(run.told) for run in self.wrong],
             "live": [_document(run.lived) for run in self.wrong],
+            "outcome": self.audit.outcome,
             "caught_as": [one.fault for one in self.caught],
-            "audit": {"outcome": self.audit.outcome, "findings": [one.fault for one in self.audit.worst_first]},
+            "findings": [
+                {"fault": one.fault, "fails": one.kind.fails, "says": one.says, "do": one.kind.do}
+                for one in self.audit.worst_first
+            ],
         }
 
 

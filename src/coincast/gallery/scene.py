@@ -106,7 +106,7 @@ class Scene:
 
     def judged(self, frame: pl.DataFrame) -> Judged:
         """The forecasts of a frame that `told` or `lived` made whose bar has closed."""
-        truth = self._close_at(frame["ds"])
+        truth = self._truth_at(frame["ds"])
         last = frame["last"].to_numpy() if "last" in frame.columns else self._close_at(frame["cutoff"])
         said, stated = frame["prediction"].to_numpy(), frame["y"].to_numpy()
         kept = np.isfinite(truth) & np.isfinite(last) & np.isfinite(stated)
@@ -123,7 +123,7 @@ class Scene:
         score = self.judged(self.told(mistake)).score
         return Pipeline.of(
             function,
-            name=mistake.name if mistake else "the tutorial, done soundly",
+            name=mistake.name if mistake else "the tutorial",
             declared=Declarations(**declared),
             claims=stages.claim(score),
         )
@@ -162,12 +162,17 @@ class Scene:
 
     def _close_at(self, opens: pl.Series) -> Float[np.ndarray, " forecast"]:
         """The closes of the bars that open then; NaN where there is none."""
-        wanted = opens.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-        rows = np.searchsorted(self.candles.time, wanted).clip(max=len(self.candles) - 1)
-        return np.where(self.candles.time[rows] == wanted, self.candles.close[rows], np.nan)
+        candles, wanted = self.candles, opens.dt.replace_time_zone(None).to_numpy()
+        rows = np.searchsorted(candles.time, wanted).clip(max=len(candles) - 1)
+        return np.where(candles.time[rows] == wanted, candles.close[rows], np.nan)
+
+    def _truth_at(self, opens: pl.Series) -> Float[np.ndarray, " forecast"]:
+        """The same; NaN where the bar was not observed, too."""
+        missing = self.candles.time[~self.candles.observed]
+        return np.where(np.isin(opens.dt.replace_time_zone(None).to_numpy(), missing), np.nan, self._close_at(opens))
 
     def _with_truth(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.with_columns(y=pl.Series(self._close_at(frame["ds"]))).filter(pl.col("y").is_finite())
+        return frame.with_columns(y=pl.Series(self._truth_at(frame["ds"]))).filter(pl.col("y").is_finite())
 
 
 def answer(learnt: Learnt, candles: pl.DataFrame, now: datetime, stages: Stages, settings: Settings) -> pl.DataFrame:

@@ -47,8 +47,8 @@ class Table:
     """A row for each bar, and empty ones for the `horizon` bars still to come.
 
     Args:
-        candles: what it was made of: `time` (bar open, UTC), open, high, low, close, volume.
-        rows: `closes` (when the bar closes, UTC), open, high, low, close, volume; null in bars still to come.
+        candles: what it was made of: `time` (bar open, UTC), open, high, low, close, volume, observed.
+        rows: `closes` (when the bar closes, UTC), open, high, low, close, volume, observed; null in bars still to come.
         horizon: bars from a row's origin to its close.
     """
 
@@ -95,12 +95,7 @@ class Learnt(NamedTuple):
 
 
 def learn(
-    candles: pl.DataFrame,
-    test_from: datetime | None,
-    now: datetime,
-    *,
-    stages: Stages,
-    settings: Settings,
+    candles: pl.DataFrame, test_from: datetime | None, now: datetime, *, stages: Stages, settings: Settings
 ) -> Learnt:
     """Candles in, a trained model out. Of `values` and `scaled` the last column is the target."""
     table = stages.clean(candles, now, settings.horizon)
@@ -140,8 +135,8 @@ def features(table: Table) -> Values:
 
 
 def target(table: Table) -> Float[np.ndarray, " row"]:
-    """Each row's own close."""
-    return table.rows["close"].to_numpy()
+    """Each row's own close, if there was such a bar."""
+    return table.rows.select(pl.when("observed").then("close")).to_series().to_numpy()
 
 
 def split(table: Table, test_from: datetime, settings: Settings) -> Rows:
@@ -215,7 +210,7 @@ SOUND = Stages()
 
 # --- what the stages share --------------------------------------------------------------------------------------------
 
-_COLUMNS = ("open", "high", "low", "close", "volume")
+_COLUMNS = ("open", "high", "low", "close", "volume", "observed")
 
 
 def length(times: pl.Series) -> timedelta:
@@ -238,18 +233,17 @@ def tabulate(candles: pl.DataFrame, horizon: int) -> Table:
     step = length(candles["time"])
     rows = candles.select(pl.col("time").alias("closes") + step, *_COLUMNS)
     last = rows["closes"][-1]
-    ahead = pl.DataFrame(
-        {"closes": [last + (h + 1) * step for h in range(horizon)]}, schema={"closes": rows.schema["closes"]}
-    )
-    return Table(candles, pl.concat([rows, ahead.cast(rows.schema["closes"])], how="diagonal"), horizon)
+    ahead = pl.Series("closes", [last + (h + 1) * step for h in range(horizon)], dtype=rows.schema["closes"])
+    return Table(candles, pl.concat([rows, ahead.to_frame()], how="diagonal"), horizon)
 
 
 def whole_days(candles: pl.DataFrame, now: datetime, horizon: int) -> Table:
     """For bars shorter than a day, in the place of `clean`: the days, UTC, all of whose bars have closed by now."""
     step = length(candles["time"])
     closed = candles.filter(pl.col("time") + step <= now)
-    aggregates = (pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume"))
-    days = closed.group_by_dynamic("time", every="1d").agg(*aggregates, pl.len().alias("bars"))
+    prices = (pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"))
+    rest = (pl.sum("volume"), pl.last("observed"), pl.len().alias("bars"))
+    days = closed.group_by_dynamic("time", every="1d").agg(*prices, *rest)
     whole = days.filter(pl.col("bars") == timedelta(days=1) // step).drop("bars")
     return Table(closed, tabulate(whole, horizon).rows, horizon)
 

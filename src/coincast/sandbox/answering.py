@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import io
@@ -9,6 +10,8 @@ import os
 import random
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime
@@ -33,6 +36,7 @@ KEPT = 400
 def serve() -> None:
     """Answer until the pipe closes. What the pipeline prints, on whatever level, goes to a file."""
     inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     with tempfile.TemporaryFile() as printed:
         silence = os.open(os.devnull, os.O_RDONLY)
         os.dup2(silence, 0)
@@ -44,6 +48,13 @@ def serve() -> None:
         function = _opened(opened, outbox)
         while function and (asked := receive(inbox)) is not None:
             _answer(function, asked, printed, outbox)
+
+
+def _end_with(parent: int) -> None:
+    """A pipeline at work would go on, unheard, when the audit is killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _opened(opened: tuple[dict[str, Any], bytes], outbox: IO[bytes]) -> Callable[..., object] | None:
@@ -103,8 +114,9 @@ def _answer(
         answer, reply["nonsense"] = _framed(returned)
     except BaseException as error:  # whatever it raises is a finding
         reply["error"] = _told(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.flush()
     printed.seek(0)
     reply["printed"] = printed.read(KEPT).decode(errors="replace").strip()
     send(outbox, reply, answer)
@@ -162,7 +174,9 @@ def _told(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _of_a_library(Path(frame.filename))]
     place = f" in {Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
-    return f"{type(error).__name__}: {error}{place}"[:KEPT]
+    said = f"{type(error).__name__}: {error}{place}"[:KEPT]
+    # A file name that is not text comes as halves of characters, which nothing can print.
+    return said.encode(errors="backslashreplace").decode()
 
 
 def _of_a_library(file: Path) -> bool:

@@ -160,9 +160,9 @@ class Sandbox:
         except OSError:
             reply = None
         if reply is None:
-            code = process.wait()
+            # It may have closed its pipe and live on: it is ended first.
             self.close()
-            return Answer("crashed", None, f"its process ended with code {code}")
+            return Answer("crashed", None, f"its process ended (code {process.returncode})")
         return reply
 
     def _reply(self, process: subprocess.Popen[bytes]) -> tuple[dict[str, Any], bytes] | None:
@@ -183,15 +183,15 @@ class Sandbox:
         process, self._process = self._process, None
         if process is None:
             return
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError):
+        if process.poll() is None and hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        # What it said is closed by who listens: a process that it started may hold that pipe open.
+        if process.stdin:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -201,7 +201,7 @@ def _start() -> subprocess.Popen[bytes]:
     settings["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     command = "from coincast.sandbox.answering import serve; serve()"
     return subprocess.Popen(
-        [sys.executable, "-c", command],
+        [sys.executable, "-P", "-c", command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **settings},
@@ -210,9 +210,9 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 def _listen(stream: IO[bytes] | None, replies: queue.Queue[tuple[dict[str, Any], bytes] | None]) -> None:
-    try:
+    with contextlib.suppress(OSError, ValueError):
         while stream and (reply := receive(stream)) is not None:
             replies.put(reply)
-    except (OSError, ValueError):
-        pass
     replies.put(None)
+    if stream:
+        stream.close()

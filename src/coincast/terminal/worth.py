@@ -51,7 +51,7 @@ LEGEND: Mapping[str, str] = {
     "DSR": "DSR: chance that the Sharpe ratio is above zero, as the best of all tries.",
     "p": "p: of a lead over holding.",
     "traded": "Traded: times the capital, a year.",
-    "timing": "Timing: chance that the same trades at other times had earned as much.",
+    "timing": "Timing: chance that the same trades at other times had gone with the price as well.",
     "costs up to": "Costs up to: a trade's cost at which nothing is left.",
 }
 OF_TAILS = (

@@ -31,7 +31,7 @@ class Outcome:
         model: whose forecast it acted on; None if it needs none.
         account: its books.
         hurdle: the Sharpe ratio, per bar, to expect of the best of as many tries by luck alone.
-        timing_p: chance that the same trades at other times would have earned as much.
+        timing_p: chance that the same weights at other times would have gone with the price as well.
         lead: its Sharpe ratio against that of holding.
         lead_p: p of that lead after Holm's correction over all allocations.
         lag: what it earns if filled at other times.

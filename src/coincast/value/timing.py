@@ -61,12 +61,12 @@ class LagCheck:
 
     @property
     def flagged(self) -> bool:
-        """Whether what is earned is lost by waiting one bar, more than chance and any honest forecast explain: the
+        """Whether more is earned than any honest forecast explains, and lost by waiting one bar, beyond chance: the
         orders know the bar in which they are filled.
         """
         if self.p is None or self.next_open is None or self.bar_later is None:
             return False
-        return self.p < SURE and self.next_open - self.bar_later > SUSPICIOUS
+        return self.p < SURE and min(self.next_open, self.next_open - self.bar_later) > SUSPICIOUS
 
 
 def lag_check(weights: Float[np.ndarray, " origin"], origins: Times, candles: Candles) -> LagCheck:

@@ -1,7 +1,6 @@
-"""Two public tutorials, rebuilt from what is told of them: which layers, which columns, which rows were predicted.
+"""A public tutorial, rebuilt from what is told of it: a bidirectional LSTM and another on windows of closes and RSI.
 
-`bidirectional` is the recipe of a bidirectional LSTM on closes and RSI that is fitted on every window and then predicts
-the same windows; `same_day` that of a linear model of the day's price on the same day's high, low and moving average.
+It is fitted on every window and then predicts the same windows.
 """
 
 import os
@@ -11,10 +10,9 @@ os.environ["KERAS_BACKEND"] = "jax"
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import MinMaxScaler
 
-WINDOW, TEST_DAYS = 60, 16
+WINDOW = 60
 
 
 def rsi(close: pd.Series, days: int = 14) -> pd.Series:
@@ -43,7 +41,7 @@ MODEL = network()
 STATE = [np.array(one) for one in (*MODEL.variables, *MODEL.optimizer.variables)]
 
 
-def bidirectional(candles):
+def forecast(candles):
     for variable, start in zip((*MODEL.variables, *MODEL.optimizer.variables), STATE, strict=True):
         variable.assign(start)
     data = pd.DataFrame({"time": candles["time"], "close": candles["close"], "rsi": rsi(candles["close"])}).dropna()
@@ -51,16 +49,7 @@ def bidirectional(candles):
     scaled = scaler.fit_transform(data[["close", "rsi"]])
     X = np.stack([scaled[i - WINDOW : i] for i in range(WINDOW, len(scaled))])
     y = scaled[WINDOW:, 0]
-    MODEL.fit(X, y, epochs=1, batch_size=128, shuffle=False, verbose=0)
+    MODEL.fit(X, y, epochs=1, batch_size=256, shuffle=False, verbose=0)
     predicted = MODEL.predict(X, batch_size=512, verbose=0)[:, 0]
     lowest, highest = scaler.data_min_[0], scaler.data_max_[0]
     return pd.DataFrame({"ds": data["time"].iloc[WINDOW:], "prediction": lowest + predicted * (highest - lowest)})
-
-
-def same_day(candles):
-    data = candles[["time", "high", "low"]].assign(price=candles["close"])
-    data["ma"] = data["price"].rolling(5).mean().bfill()
-    train, test = data.iloc[:-TEST_DAYS], data.iloc[-TEST_DAYS:]
-    columns = ["high", "low", "ma"]
-    model = LinearRegression().fit(train[columns], train["price"])
-    return pd.DataFrame({"ds": test["time"], "prediction": model.predict(test[columns])})
