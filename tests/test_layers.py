@@ -66,8 +66,8 @@ FLOORS = """
     appraisal
     audit.findings audit.declarations
     audit.pipeline
-    audit.interview
     audit.comparison
+    audit.interview
     audit.conduct audit.causality audit.evidence audit.word
     audit.sight
     audit.examination

@@ -249,6 +249,20 @@ _PERTURBED: Mapping[str, Fault] = {
         (((r"\.diff\(h\)", ".diff(h).shift(-h)"),), ((r"moved\[: i - h \+ 1\]", "moved[: i + 1]"),)),
         {**_MOVES, "bands": ["yes"], "spread": ["rolling quantiles", "all the past"]},
     ),
+    "large moves left out": Fault(
+        ("left out by outcome",),
+        (
+            (
+                (
+                    r"( +)price = ",
+                    r"\1calm = np.abs(np.log(np.append(close, np.full(h, close[-1]))[ask + h] / close[ask])) < LARGE\n"
+                    r"\1ask = ask[calm]\n\1price = ",
+                ),
+                (r"def forecast", "LARGE = 0.02\n\n\ndef forecast"),
+            ),
+        ),
+        {**_MOVES, "interval": ["4h", "1d"]},
+    ),
     "unclosed bar": Fault(
         ("unclosed bar",),
         (
@@ -285,6 +299,14 @@ _SCORED: Mapping[str, Fault] = {
         ("one path without bands",),
         (((r"ask = np\.arange\(first, n\)", "ask = np.array([first])"),),),
         {**_POINTS, "path": ["yes"], "origins": ["all"]},
+    ),
+    "tomorrow alone": Fault(
+        ("nothing to score",),
+        (
+            ((r"\(np\.arange\(n\) >= first\)", "(np.arange(n) == n - 1)"),),
+            ((r"ask = np\.arange\(first, n\)", "ask = np.array([n - 1])"),),
+        ),
+        {"mend": ["as handed"], "gaps": [False], "fit": ["once"]},
     ),
     "tiny test": Fault(
         ("too few forecasts",),

@@ -34,7 +34,7 @@ def faults(done):
 # --- asked once, many of one process ----------------------------------------------------------------------------------
 
 ANSWERS = {
-    "crashes": ["raises", "exits", "exits_at_once", "is_killed", "reads_nowhere", "closes_its_streams"],
+    "crashes": ["raises", "exits", "exits_at_once", "is_killed", "reads_nowhere"],
     "prints": ["prints", "prints_below_python"],
     "mutates its input": ["writes_values", "writes_times", "writes_a_column", "sets_an_index", "sorts"],
     "nonsense": [
@@ -42,7 +42,14 @@ ANSWERS = {
         *("infinities", "twice", "off_the_grid", "a_generator", "a_class"),
     ],
     "": [
-        *("naive", "leaves_a_thread", "starts_a_process", "reads_its_input_stream", "times_without_zone"),
+        *(
+            "naive",
+            "closes_its_streams",
+            "leaves_a_thread",
+            "starts_a_process",
+            "reads_its_input_stream",
+            "times_without_zone",
+        ),
         *("rows_out_of_order", "whole_numbers"),
     ],
 }
@@ -81,7 +88,6 @@ def test_after_all_of_them_the_honest_are_still_heard(interview):
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("other_dates", "nonsense"),
         ("drops_a_column_of_candles", "mutates its input"),
         ("by_chance", "not reproducible"),
         ("by_an_unset_seed", "not reproducible"),
@@ -109,7 +115,19 @@ def test_a_file_that_is_read_in_place_of_the_candles(tmp_path):
     file = tmp_path / "misbehaving.py"
     file.write_text(FILE.read_text())
     done = audited(Pipeline.load(f"{file}:its_own_file"))
-    assert {"reads something else", "not prices"} == {one.fault for one in done.findings if one.kind.fails}
+    assert {"reads something else"} == {one.fault for one in done.findings if one.kind.fails}
+
+
+def test_forecasts_of_other_years():
+    done = audited("other_dates")
+    assert {"nonsense", "nothing to score"} == {one.fault for one in done.findings if one.kind.fails}
+
+
+def test_what_refuses_unusual_prices_is_not_called_a_leak():
+    """A check of the range of prices: nothing could be looked for, so it did not pass either."""
+    done = audited("refuses_high_prices")
+    assert done.outcome == "incomplete"
+    assert faults(done) == {"refuses other candles", "not looked at"}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +135,7 @@ def test_a_file_that_is_read_in_place_of_the_candles(tmp_path):
     [
         ("raise RuntimeError('no data today')", "no data today"),
         ("import sys; sys.exit(3)", "SystemExit"),
-        ("import os; os._exit(3)", "ended with code 3"),
+        ("import os; os._exit(3)", "code 3"),
         ("def forecast(candles:\n", "SyntaxError"),
         ("forecast = 3", "not a callable"),
         ("def prophecy(candles): ...", "forecast"),

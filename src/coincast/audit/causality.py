@@ -13,7 +13,6 @@ from ..feed import from_numpy, to_numpy
 from ..perturbation import forming, futures, raised, reordered, with_gaps_of
 from ..predictions import Predictions
 from ..sandbox import Question, Signature
-from ..worlds import hide
 from .comparison import SAME, Experiment, compare
 from .findings import Finding
 from .interview import Reply
@@ -76,9 +75,8 @@ class Ground:
         return int(np.searchsorted(self.candles.known_at, origin))
 
     def ask_of(self, candles: Candles) -> Question:
-        """The same question about other candles, in which the same bars are missing."""
-        missing = np.flatnonzero(~self.candles.observed[: len(candles)])
-        return self.question._replace(candles=hide(candles, missing.tolist()) if missing.size else candles)
+        """The same question about other candles."""
+        return self.question._replace(candles=candles)
 
 
 def changes(ground: Ground, signature: Signature) -> list[Change]:

@@ -24,6 +24,9 @@ from .learners import Learner, Model, RowNumbers, Rows, windows
 
 Values = Float[np.ndarray, "row column"]
 
+# Rows with a whole window below which nothing is learnt.
+LEAST = 50
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -72,8 +75,12 @@ class Table:
         return self.closes(np.arange(len(self.rows)) - self.horizon)
 
     def usable(self, lookback: int) -> RowNumbers:
-        """The rows with `lookback` rows of features, the empty ones included."""
-        return np.arange(self.horizon + lookback - 1, len(self.rows))
+        """The rows with `lookback` rows of features, the empty ones included.
+
+        Raises:
+            DataError: they are too few.
+        """
+        return enough(np.arange(self.horizon + lookback - 1, len(self.rows)))
 
     @property
     def known(self) -> int:
@@ -142,7 +149,7 @@ def target(table: Table) -> Float[np.ndarray, " row"]:
 def split(table: Table, test_from: datetime, settings: Settings) -> Rows:
     """Learn from rows that had closed by the first origin, forecast the rows whose origin is that or later."""
     usable = table.usable(settings.lookback)
-    closed = usable[table.closes(usable) <= to_numpy(test_from)]
+    closed = enough(usable[table.closes(usable) <= to_numpy(test_from)])
     first = round(len(closed) * (1 - settings.validation))
     # The rows before the first one of validation reach into it.
     train = closed[: max(first - settings.horizon + 1, 1)]
@@ -211,6 +218,21 @@ SOUND = Stages()
 # --- what the stages share --------------------------------------------------------------------------------------------
 
 _COLUMNS = ("open", "high", "low", "close", "volume", "observed")
+
+
+def enough(rows: RowNumbers) -> RowNumbers:
+    """The same rows.
+
+    Raises:
+        DataError: they are too few to learn from.
+    """
+    if len(rows) < LEAST:
+        raise DataError(
+            f"{len(rows)} rows with a whole window are too few to learn from.",
+            "A model that has seen next to nothing has nothing to say.",
+            "Pass a longer history or set a later --test-from.",
+        )
+    return rows
 
 
 def length(times: pl.Series) -> timedelta:

@@ -115,9 +115,9 @@ def _caption(found: Worth) -> str:
         f"Decided at a close, filled at the next open; fee and slippage take {percent(found.costs.one_way, 2)} of what"
         " is traded. Sharpe ratios of a year, with their standard error. Deflated: the probability that the ratio is"
         f" above zero, as one of {found.trials} tried in this run. Over holding, p: the chance of such a lead in Sharpe"
-        " ratio by luck, after Holm’s correction. Timing, p: the share of all times at which the same trades"
-        " would have earned as much. Traded: times the capital, a year. Pays up to: the cost of a trade at which"
-        " nothing would be left." + (f" Never found a reason to trade: {listed(idle)}." if idle else "")
+        " ratio by luck, after Holm’s correction. Timing, p: the share of all times at which the same weights"
+        " would have gone with the price as well. Traded: times the capital, a year. Pays up to: the cost of a trade at"
+        " which nothing would be left." + (f" Never found a reason to trade: {listed(idle)}." if idle else "")
     )
 
 
