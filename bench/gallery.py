@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def woven(chapter: str) -> str:
     written = {f"table {name}": table(document) for name, document in documents.items()}
     written |= {f"mistake {one['name']}": section(one) for one in documents["lstm"]["exhibits"]}
     whole = "\n\n\n".join(inspect.getsource(function).rstrip() for function in (tutorial.learn, tutorial.forecast))
-    written |= {"sentence": f"{documents['lstm']['sentence']}\n", "recipe": f"```python\n{whole}\n```\n"}
+    written |= {"sentence": f"{_lines(documents['lstm']['sentence'])}\n", "recipe": f"```python\n{whole}\n```\n"}
 
     def write(found: re.Match[str]) -> str:
         return f"{found[1]}{written[found[2]]}{found[3]}"
@@ -137,13 +138,18 @@ def section(one: Document) -> str:
     mistake = mistake_named(one["name"])
     found = next(finding for finding in one["findings"] if finding["fault"] in one["caught_as"])
     note = f" {one['note']}" if one["note"] else ""
-    return (
-        f"{mistake.says} Met: {mistake.met}\n\n"
-        f"```python\n{mistake.change.after}\n```\n\n"
-        f"in the place of `{mistake.change.stage}`. {one['sentence']}{note}\n\n"
-        f"The audit: **{found['fault']}**. {found['says']} {found['do']}\n\n"
-        f"*Exercise.* {mistake.exercise}\n"
+    paragraphs = (
+        _lines(f"{mistake.says} Met: {mistake.met}"),
+        f"```python\n{mistake.change.after}\n```",
+        _lines(f"in the place of `{mistake.change.stage}`. {one['sentence']}{note}"),
+        _lines(f"The audit: **{found['fault']}**. {found['says']} {found['do']}"),
+        _lines(f"*Exercise.* {mistake.exercise}"),
     )
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _lines(words: str) -> str:
+    return textwrap.fill(words, 120, break_long_words=False, break_on_hyphens=False)
 
 
 # --- the pictures -----------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_the_table_fits_the_screen_and_holds_the_appraisal_s_numbers(width):
     standing = done.standing("UP", 1)
     assert f"{standing.crps:.5f}" in row
     assert f"{standing.rmse_ratio:.3f}" in row
-    assert (f"{standing.rmse:,.4g}" in row) == (width == 140)
+    assert (f"{100 * standing.mape:.2f}" in row) == (width == 140)
     [band] = [line.split() for line in drawn.splitlines() if line.startswith("LAST ")]
     assert f"{100 * done.standing('LAST', 1).coverage[90].share:.1f}" in band
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
@@ -13,27 +14,30 @@ from typer.testing import CliRunner
 
 from coincast import cli
 from coincast.cli import showing
-from coincast.gallery.curator import show
+from coincast.gallery import curator
 from coincast.gallery.exhibit import middle
 from coincast.gallery.faults import MISTAKES, mistake_named
 from coincast.gallery.learners import Ridge
-from made_gallery import TEST_FROM, candles, exhibit_of, score_of
+from made_gallery import candles, exhibit_of, score_of
 
 FEW = ("same-bar", "tiny-test", "scaled-units", "survivors")
 
 
 @cache
 def few():
-    """Four of them on the last two years of the sample, whose end is soon forecast."""
-    start = TEST_FROM["btc-1d"] + timedelta(days=100)
+    """Four of them on the last two months of the sample, with two learners, and on a few small coins."""
+    end = candles("btc-1d").end
     done = []
-    shown = show(
-        [mistake_named(name) for name in FEW],
-        candles("btc-1d"),
-        start,
-        [Ridge(penalties=(1e-4,)), Ridge(penalties=(1e-3,))],
-        monitor=lambda count, total, words: done.append((count, total, words)),
-    )
+    with pytest.MonkeyPatch.context() as small:
+        for name, count in {"COIN_BARS": 260, "COIN_TEST": 40, "COINS": 20}.items():
+            small.setattr(curator, name, count)
+        shown = curator.show(
+            [mistake_named(name) for name in FEW],
+            candles("btc-1d"),
+            end - timedelta(days=60),
+            [Ridge(penalties=(1e-4,)), Ridge(penalties=(1e-3,))],
+            monitor=lambda count, total, words: done.append((count, total, words)),
+        )
     return shown, done
 
 
@@ -101,14 +105,16 @@ def test_every_task_is_counted_once():
     assert shown.learners == 2
 
 
-def test_each_exhibit_is_caught_and_the_sound_recipe_passes():
+def test_each_exhibit_is_caught_and_sixty_forecasts_are_too_few_for_the_sound_recipe():
     shown, _ = few()
     assert [one.mistake.name for one in shown.exhibits] == list(FEW)
     for one in shown.exhibits:
         assert one.caught, one.mistake.name
-    assert shown.audit.outcome == "passed"
+    assert [one.fault for one in shown.audit.findings if one.kind.fails] == ["too few forecasts"]
     assert shown.sentence.startswith("4 mistakes: ")
-    assert shown.sentence.endswith("the audit caught 4. The sound recipe passes.")
+    assert shown.sentence.endswith("the audit caught 4. The sound recipe does not pass.")
+    passed = replace(shown, audit=replace(shown.audit, findings=()))
+    assert passed.sentence.endswith("The sound recipe passes.")
 
 
 def test_runs_are_those_of_each_learner():
@@ -155,11 +161,11 @@ def app():
 def test_the_command_answers_with_json_and_writes_the_page(app, tmp_path):
     page = tmp_path / "gallery.html"
     asked = ["--fault", "14", "--learner", "ridge", "--processes", "1", "--since", "2019", "--json"]
-    answer = CliRunner().invoke(app, [*asked, "--test-from", "2020-06-01", "--html", str(page)])
+    answer = CliRunner().invoke(app, [*asked, "--test-from", "2020-12-01", "--html", str(page)])
     assert answer.exit_code == 0, answer.output
     document = json.loads(answer.stdout)
     assert [one["name"] for one in document["exhibits"]] == ["label-shift"]
-    assert document["test_from"] == "2020-06-01T00:00:00+00:00"
+    assert document["test_from"] == "2020-12-01T00:00:00+00:00"
     assert "</html>" in page.read_text()
 
 

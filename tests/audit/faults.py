@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 from tests.audit.fragments import SCALE_MATTERS
@@ -68,7 +68,7 @@ def _remembering(source: str, candles: Candles) -> str:
 
 def _worded(name: str, case: Case) -> Declarations:
     """The maker's word, true though it tells against the pipeline."""
-    later = (case.test_from + timedelta(days=3)).date()
+    later = case.candles.end.date()
     word = case.declared
     if name == "survivors only":
         return replace(word, universe=("A/USD", "B/USD", word.universe[0]), universe_as_of=date(2026, 1, 1))

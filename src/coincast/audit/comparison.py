@@ -17,7 +17,7 @@ from ..predictions import Predictions
 # another length differs by less, and every future that is tried moves prices by much more.
 SAME = 1e-6
 
-# No price is larger than this, nor smaller than one by it: arithmetic beyond would overflow.
+# No price is larger than this: arithmetic beyond would overflow.
 LARGEST = 1e100
 
 _KEY = ("model", "origin", "target_time")

@@ -114,7 +114,7 @@ def read(answer: Answer, feed: Feed) -> Reply:
     except DataError as error:
         return Reply(answer, nonsense=str(error))
     sizes = np.abs(np.concatenate([one.prices.ravel() for one in found]))
-    absurd = sizes[(sizes > LARGEST) | ((sizes > 0) & (sizes < 1 / LARGEST))]
-    if absurd.size:
-        return Reply(answer, nonsense=f"It states {absurd[0]:.3g}, which no price can be.")
+    # As good as zero is a price that a sound model may state of a market it has never seen the like of.
+    if sizes.max() > LARGEST:
+        return Reply(answer, nonsense=f"It states {sizes.max():.3g}, which no price can be.")
     return Reply(answer, tuple(found), tuple(notes))
