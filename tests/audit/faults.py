@@ -210,6 +210,20 @@ _PERTURBED: Mapping[str, Fault] = {
         ),
         _FILLED,
     ),
+    "spikes mended by the next bar": Fault(
+        (*_AHEAD, "future read"),
+        (
+            (
+                (
+                    r"( +)logs = np\.log\(close\)\n",
+                    r"\g<0>\1moved = np.abs(np.diff(logs, prepend=logs[0]))\n"
+                    r"\1wild = np.flatnonzero(moved[:-1] > np.quantile(moved[:first], 0.95))\n"
+                    r"\1logs[wild] = (logs[wild - 1] + logs[wild + 1]) / 2\n",
+                ),
+            ),
+        ),
+        {**_MOVES, "move": ["drift", "smoothed", "reversion", "convolved", "holt"], "origins": ["all"]},
+    ),
     "days cut in another zone": Fault(
         _AHEAD,
         (

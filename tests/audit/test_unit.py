@@ -209,11 +209,12 @@ def test_cuts_fall_on_origins_the_first_among_them_and_before_bars_that_tell(int
     found = cuts(ground_of(candles, rows))
     assert found[0] == rows[0]
     assert set(found) <= set(rows)
-    assert len(found) <= INNER + 3
+    assert len(found) <= INNER + 4
     moves = np.where(candles.observed[rows + 1], np.abs(np.log(candles.close[rows + 1] / candles.close[rows])), 0.0)
     telling = rows[(moves > 0) & (moves >= np.median(moves))]
     if telling.size:
-        assert set(found[1:]) <= set(telling)
+        # One more is the bar that moved the price most, whatever the next one did.
+        assert len(set(found[1:]) - set(telling)) <= 1
         assert candles.observed[telling].all() or not candles.observed[found].all()
 
 

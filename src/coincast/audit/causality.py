@@ -111,7 +111,7 @@ def cuts(ground: Ground) -> Int[np.ndarray, " cut"]:
         return np.array([], dtype=np.int64)
     telling = _telling(ground, origins)
     spread = [_near(ground, telling, origins, number) for number in range(1, INNER + 1)]
-    chosen = (origins[0], *spread, telling[-1], *_in_a_gap(ground, telling))
+    chosen = (origins[0], *spread, telling[-1], _after_a_jump(ground, origins), *_in_a_gap(ground, telling))
     return np.unique([ground.bar(origin) for origin in chosen])
 
 
@@ -133,6 +133,14 @@ def _telling(ground: Ground, origins: Times) -> Times:
     moves = np.where(candles.observed[rows + 1], np.abs(np.log(candles.close[rows + 1] / candles.close[rows])), 0.0)
     telling = origins[(moves > 0) & (moves >= np.median(moves))]
     return telling if telling.size else origins
+
+
+def _after_a_jump(ground: Ground, origins: Times) -> np.datetime64:
+    """The origin whose own bar moved the price most: a spike that is mended by the bar after it shows nowhere else."""
+    candles = ground.candles
+    rows = np.searchsorted(candles.known_at, origins)
+    moves = np.abs(np.log(candles.close[rows] / candles.close[np.maximum(rows - 1, 0)]))
+    return np.datetime64(origins[np.argmax(np.where(candles.observed[rows + 1], moves, -1.0))])
 
 
 def _in_a_gap(ground: Ground, origins: Times) -> Times:
