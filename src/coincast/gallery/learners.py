@@ -101,7 +101,8 @@ class Ridge:
         train, judged = with_target(target, rows)
         x, y = _flat(windows(inputs, train, lookback)), target[train] - inputs[train, 0]
         judged_x, judged_y = _flat(windows(inputs, judged, lookback)), target[judged] - inputs[judged, 0]
-        found = [_solved(x, y, penalty * len(train)) for penalty in self.penalties]
+        squares, products = x.T @ x, x.T @ y
+        found = [_solved(squares, products, penalty * len(train)) for penalty in self.penalties]
         errors = [np.mean((judged_y - judged_x @ weights) ** 2) for weights in found]
         return RidgeModel(found[int(np.argmin(errors))])
 
@@ -127,8 +128,9 @@ def _flat(x: Float[np.ndarray, "window lookback feature"]) -> Float[np.ndarray, 
 
 
 def _solved(
-    x: Float[np.ndarray, "window value"], y: Float[np.ndarray, " window"], penalty: float
+    squares: Float[np.ndarray, "value value"], products: Float[np.ndarray, " value"], penalty: float
 ) -> Float[np.ndarray, " value"]:
-    held = penalty * np.eye(x.shape[1])
+    """The weights; the constant is not held."""
+    held = penalty * np.eye(len(products))
     held[-1, -1] = 0.0
-    return np.linalg.solve(x.T @ x + held, x.T @ y)
+    return np.linalg.solve(squares + held, products)

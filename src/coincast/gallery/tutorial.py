@@ -138,12 +138,14 @@ def clean(candles: pl.DataFrame, now: datetime, horizon: int) -> Table:
 
 def features(table: Table) -> Values:
     """The close known at each row's origin."""
-    return table.rows.select(pl.col("close").shift(table.horizon)).to_numpy()
+    known = pl.col("close").shift(table.horizon)
+    return table.rows.select(known).to_numpy()
 
 
 def target(table: Table) -> Float[np.ndarray, " row"]:
     """Each row's own close, if there was such a bar."""
-    return table.rows.select(pl.when("observed").then("close")).to_series().to_numpy()
+    closes = table.rows.select(pl.when("observed").then("close"))
+    return closes.to_series().to_numpy()
 
 
 def split(table: Table, test_from: datetime, settings: Settings) -> Rows:
