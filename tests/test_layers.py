@@ -18,6 +18,7 @@ FLOORS = """
     tables clean
     sandbox.messages
     sandbox.process
+    sandbox.files
     sandbox.answering
     sandbox
     files

@@ -33,7 +33,7 @@ from .forecast import K
 from .forecaster import Watch
 from .predictions import MEDIAN, Predictions, of_forecast
 from .recipe import Recipe, pace, recipes
-from .scores import Group, groups, mae, mape, mase, naive_scale, overlap, r2, rmse, with_reference
+from .scores import Group, closes_at, groups, mae, mape, mase, naive_scale, overlap, r2, rmse, with_reference
 from .verdict import NAIVE, SAME_ERROR, Verdict, compare, direction_sentence, numbers_of, pronounce, target_of
 from .windows import Windows
 from .workers import Map, Monitor, serial
@@ -288,7 +288,7 @@ def _apart(p: Predictions, references: Sequence[str], notes: list[str]) -> Predi
 
 def _left_out(p: Predictions, candles: Candles) -> list[str]:
     """How many of its forecasts are not judged, by the first reason that holds, and how many are odd."""
-    price, actual = _closes(p.origin, candles), _closes(p.target_time, candles)
+    price, actual = (closes_at(times, candles, observed=True) for times in (p.origin, p.target_time))
     reasons = {
         "were made when their target had closed": p.horizon < 1,
         "start where the candles have no observed bar": np.isnan(price),
@@ -310,17 +310,9 @@ def _left_out(p: Predictions, candles: Candles) -> list[str]:
     return notes
 
 
-def _closes(known_at: Times, candles: Candles) -> Float[np.ndarray, " forecast"]:
-    """The closes of the observed bars that became known at these times, NaN where there is none."""
-    rows = np.searchsorted(candles.known_at, known_at)
-    found = np.take(candles.known_at, rows, mode="clip") == known_at
-    seen = found & np.take(candles.observed, rows, mode="clip")
-    return np.where(seen, np.take(candles.close, rows, mode="clip"), np.nan)
-
-
 def _score(p: Predictions, candles: Candles) -> pl.DataFrame:
     """Every forecast judged by its own truth at its own levels; see `Appraisal.scores`."""
-    price, actual = _closes(p.origin, candles), _closes(p.target_time, candles)
+    price, actual = (closes_at(times, candles, observed=True) for times in (p.origin, p.target_time))
     known = np.isfinite(price) & np.isfinite(actual) & (p.horizon >= 1)
     truth = np.where(known, np.log(actual) - np.log(price), np.nan)
     returns = np.log(np.where(p.prices > 0, p.prices, np.nan)) - np.log(price)[:, None]

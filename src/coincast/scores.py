@@ -118,6 +118,15 @@ def rows_at(known_at: Times, candles: Candles) -> Int[np.ndarray, " origin"]:
     return rows
 
 
+def closes_at(known_at: Times, candles: Candles, *, observed: bool) -> Series:
+    """The closes that became known at these times; NaN where no bar closes, or none `observed` if it must be."""
+    rows = np.searchsorted(candles.known_at, known_at)
+    found = np.take(candles.known_at, rows, mode="clip") == known_at
+    if observed:
+        found &= np.take(candles.observed, rows, mode="clip")
+    return np.where(found, np.take(candles.close, rows, mode="clip"), np.nan)
+
+
 def _closes(
     forecast: Forecast, candles: Candles, known: Float[np.ndarray, "origin horizon"]
 ) -> Float[np.ndarray, "origin horizon"]:

@@ -1,9 +1,12 @@
 """However a pipeline behaves, the audit ends with a finding and never with a traceback."""
 
 import threading
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
 from audit import misbehaving
@@ -116,6 +119,45 @@ def test_a_file_that_is_read_in_place_of_the_candles(tmp_path):
     file.write_text(FILE.read_text())
     done = audited(Pipeline.load(f"{file}:its_own_file"))
     assert {"reads something else"} == {one.fault for one in done.findings if one.kind.fails}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The pipelines in a folder of their own, where they may leave files."""
+    (tmp_path / FILE.name).write_text(FILE.read_text())
+    return tmp_path
+
+
+def test_a_fit_kept_on_disk_is_told_and_passes_no_audit(folder):
+    """Every later answer is the first one's, so no change of the future could show what that fit has seen."""
+    done = audited(Pipeline.load(f"{folder / FILE.name}:keeps_what_it_learnt_on_disk"))
+    assert done.outcome == "incomplete"
+    [found] = [one for one in done.findings if one.fault == "keeps files"]
+    assert "'fit.txt'" in found.says
+    assert not [one for one in done.findings if one.kind.fails]
+
+
+def test_weights_written_and_read_within_one_answer_are_nothing_to_tell(folder):
+    """Asked side by side, two processes would read each other's."""
+    pipeline = Pipeline.load(f"{folder / FILE.name}:goes_back_to_its_best_weights")
+    done = audit(pipeline, CANDLES, processes=2)
+    assert not [one for one in done.findings if one.kind.fails or one.fault == "keeps files"]
+
+
+def test_what_a_pipeline_started_is_ended_though_it_ended_before(folder):
+    """In its place in the group of the sandbox, which is ended as a whole."""
+    asked = Interview(Pipeline.load(f"{folder / FILE.name}:starts_a_process_and_ends"), timeout=30.0, processes=1)
+    with closing(asked):
+        [reply] = asked.ask([QUESTION], "once")
+    assert "code 3" in reply.answer.words
+    time.sleep(0.5)
+    assert not lives(int((folder / "child.txt").read_text()))
+
+
+def lives(process):
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_forecasts_of_other_years():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from .comparison import Experiment
 from .declarations import Declarations, read_declarations
 from .examination import Audit, audit
-from .findings import FAULTS, Fault, Finding
+from .findings import FAULTS, UNDECLARED, Fault, Finding
 from .pipeline import Pipeline
 
 __all__ = [
     "FAULTS",
+    "UNDECLARED",
     "Audit",
     "Declarations",
     "Experiment",

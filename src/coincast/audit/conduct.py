@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -35,6 +36,20 @@ def refusal(reply: Reply, asked: str) -> list[Finding]:
     if reply.answer.conduct == "crashed":
         return [Finding("refuses other candles", f"Asked with {asked} it failed: {reply.answer.words}.")]
     return misbehaviour(reply, f"Asked with {asked}: ")[:1]
+
+
+def on_disk(kept: Collection[str]) -> list[Finding]:
+    """What it hands on from one question to the next in files: a fit that is kept looks the same whatever comes after.
+
+    Args:
+        kept: files that it read and had written at an earlier question.
+    """
+    if not kept:
+        return []
+    first, *others = kept
+    more = f" and {len(others)} more" if others else ""
+    says = f"It read {Path(first).name!r}{more}, written at an earlier question: what it learnt then was not looked at."
+    return [Finding("keeps files", says)]
 
 
 def noise(base: Sequence[Predictions], again: Sequence[Predictions]) -> float:

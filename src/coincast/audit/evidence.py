@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from ..candles import Candles
 from ..feed import from_numpy
 from ..predictions import MEDIAN, Predictions
+from ..scores import closes_at
 from ..verdict import ENOUGH_ORIGINS, SIGNIFICANCE, Comparison, diebold_mariano
 from .declarations import CLAIMS
 from .findings import Finding
@@ -37,21 +38,12 @@ SAME_TRUTH, FEW = 1e-3, 0.01
 
 def origin_prices(predictions: Predictions, candles: Candles) -> Float[np.ndarray, " forecast"]:
     """The close each forecast started from; NaN where no bar closes then."""
-    return _close_at(predictions.origin, candles)
+    return closes_at(predictions.origin, candles, observed=False)
 
 
 def actual_prices(predictions: Predictions, candles: Candles) -> Float[np.ndarray, " forecast"]:
     """The close each forecast is about; NaN where it is not known or was not observed."""
-    closes = _close_at(predictions.target_time, candles)
-    rows = np.searchsorted(candles.known_at, predictions.target_time)
-    seen = np.take(candles.observed, rows, mode="clip")
-    return np.where(seen, closes, np.nan)
-
-
-def _close_at(times: np.ndarray, candles: Candles) -> Float[np.ndarray, " forecast"]:
-    rows = np.searchsorted(candles.known_at, times)
-    found = np.take(candles.known_at, rows, mode="clip") == times
-    return np.where(found, np.take(candles.close, rows, mode="clip"), np.nan)
+    return closes_at(predictions.target_time, candles, observed=True)
 
 
 def form(predictions: Predictions, candles: Candles) -> list[Finding]:
@@ -121,7 +113,7 @@ def _matches(
 ) -> bool:
     if predictions.stated is None:
         return False
-    closes = _close_at(predictions.target_time + shift, candles)
+    closes = closes_at(predictions.target_time + shift, candles, observed=False)
     same = np.abs(predictions.stated / closes - 1) < SAME_TRUTH
     return bool(same[rows & np.isfinite(closes)].mean() > 1 - FEW)
 

@@ -21,10 +21,10 @@ from ..predictions import Predictions
 from ..sandbox import Answer, Question, Signature
 from .causality import Change, Ground, changes, early, outcome
 from .comparison import SAME, Experiment, compare
-from .conduct import irreproducible, misbehaviour, noise, refusal, unchanged_by_all
+from .conduct import irreproducible, misbehaviour, noise, on_disk, refusal, unchanged_by_all
 from .declarations import Declarations
 from .evidence import form, in_a_random_walk, origin_prices, unit, worth
-from .findings import FAULTS, Finding
+from .findings import FAULTS, UNDECLARED, Finding
 from .interview import Interview, Monitor, Reply, silent
 from .pipeline import Pipeline
 from .sight import diagnose
@@ -36,6 +36,8 @@ Outcome = Literal["passed", "failed", "incomplete"]
 TEST_SHARE = 0.3
 # Bars without which there is nothing to ask about.
 FEWEST = 100
+# What leaves a question open: no fault was shown, nor was it shown that there is none.
+OPEN = (UNDECLARED, "not looked at", "keeps files")
 # How much of the next bar's move the canary knows.
 CANARY = 0.01
 
@@ -101,7 +103,7 @@ class Audit:
         """`failed` if there is a fault, `incomplete` if something is not declared or could not be looked at."""
         if any(one.kind.fails for one in self.findings):
             return "failed"
-        open_ = any(one.fault in ("not declared", "not looked at") for one in self.findings)
+        open_ = any(one.fault in OPEN for one in self.findings)
         return "incomplete" if open_ or self.blind else "passed"
 
     @property
@@ -112,13 +114,16 @@ class Audit:
             others = f" {len(faults) - 1} more below." if len(faults) > 1 else ""
             return f"{self.pipeline} failed: {faults[0].kind.is_}.{others}"
         if self.outcome == "incomplete":
-            missing = sum(one.fault == "not declared" for one in self.findings)
+            missing = sum(one.fault == UNDECLARED for one in self.findings)
             if missing:
                 things = (
                     "one thing that no test can show is" if missing == 1 else f"{missing} things no test can show are"
                 )
                 return f"Nothing was found against {self.pipeline}, but {things} not declared."
-            return f"Nothing was found against {self.pipeline}, but a planted leak was not found either."
+            open_ = next(
+                (one.kind.is_ for one in self.findings if one.fault in OPEN), "a planted leak was not found either"
+            )
+            return f"Nothing was found against {self.pipeline}, but {open_}."
         tried = len(self.experiments)
         return f"{self.pipeline} passed: none of {tried} other futures changed a forecast, and its word is in."
 
@@ -217,8 +222,10 @@ def _examine(pipeline: Pipeline, question: Question, interview: Interview) -> Au
         return dataclasses.replace(started, findings=tuple(conduct), notes=base.notes)
     ground = Ground(question, base.predictions)
     looked = _look(base, ground, signature, interview)
+    interview.monitor(interview.calls, interview.calls, "its scores beside the references'")
     heard = _weigh(pipeline, ground, signature)
     findings = [*conduct, *_one_seed(pipeline, looked.chance), *looked.chance, *looked.findings, *heard.findings]
+    findings += on_disk(interview.kept)
     return dataclasses.replace(
         started,
         origins=(from_numpy(ground.origins[0]), from_numpy(ground.origins[-1])) if len(ground.origins) else None,
@@ -324,12 +331,12 @@ def _other_next_bar(ground: Ground, change: Change) -> bool:
 
 
 def _canary(predictions: Predictions, candles: Candles) -> Predictions:
-    """The forecasts, each moved by a hundredth of what the price does in the bar after its origin."""
+    """The forecasts, each moved by a hundredth of what the price moves in the bar after its origin."""
     start = origin_prices(predictions, candles)
     step = dataclasses.replace(predictions, origin=predictions.origin + candles.feed.interval.step)
     after = origin_prices(step, candles)
-    move = np.where(np.isfinite(start) & np.isfinite(after), CANARY * (after / start - 1), 0.0)
-    return dataclasses.replace(predictions, prices=predictions.prices * (1 + move[:, None]))
+    move = np.where(np.isfinite(start) & np.isfinite(after), CANARY * (after - start), 0.0)
+    return dataclasses.replace(predictions, prices=predictions.prices + move[:, None])
 
 
 @dataclass(frozen=True)
@@ -342,7 +349,7 @@ class _Weighed:
 def _weigh(pipeline: Pipeline, ground: Ground, signature: Signature) -> _Weighed:
     """The audit's own scores, the claims and the maker's word."""
     candles = ground.candles
-    findings = [found for one in ground.predictions for found in form(one, candles)]
+    findings = [found for one in ground.predictions for found in _named(ground, one, form(one, candles))]
     appraisal: Appraisal | None = None
     notes: Sequence[str] = ()
     p_better: list[float | None] = []
@@ -355,9 +362,17 @@ def _weigh(pipeline: Pipeline, ground: Ground, signature: Signature) -> _Weighed
         notes = appraisal.notes
         for one in appraisal.predictions:
             # Claims are of the pipeline, which is its first column; others may stand beside it to compare with.
-            findings += worth(appraisal, one, pipeline.claims if one is appraisal.predictions[0] else {})
+            claims = pipeline.claims if one is appraisal.predictions[0] else {}
+            findings += _named(ground, one, worth(appraisal, one, claims))
         own = {one.model for one in appraisal.predictions}
         p_better = [v.comparison.p_better for v in appraisal.verdicts if v.comparison and v.model in own]
     first = from_numpy(min(one.origin.min() for one in ground.predictions))
     findings += held_against(pipeline.declared, candles.feed, first, signature, p_better)
     return _Weighed(findings, appraisal, notes)
+
+
+def _named(ground: Ground, one: Predictions, found: Sequence[Finding]) -> Sequence[Finding]:
+    """Which model a finding is about, where there are several."""
+    if len(ground.predictions) == 1:
+        return found
+    return [dataclasses.replace(finding, says=f"{one.model}: {finding.says}") for finding in found]

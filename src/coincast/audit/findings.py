@@ -12,6 +12,10 @@ from typing import Literal, NamedTuple
 Shown = Literal["perturbation", "scoring", "declaration", "conduct"]
 
 
+# What only its maker can tell, untold.
+UNDECLARED = "not declared"
+
+
 class Fault(NamedTuple):
     """One thing that can be wrong.
 
@@ -147,7 +151,7 @@ FAULTS: Mapping[str, Fault] = {
         "Take it for a leak until it is explained: weights trained on these dates, a target among the features.",
     ),
     # --- declaration
-    "not declared": Fault(
+    UNDECLARED: Fault(
         "declaration",
         "no test can show this, and it was not declared",
         "Declare it in the file given as --declare.",
@@ -185,6 +189,12 @@ FAULTS: Mapping[str, Fault] = {
         "conduct",
         "an experiment had no answer",
         "Forecast whatever the market does, at any level of prices.",
+        fails=False,
+    ),
+    "keeps files": Fault(
+        "conduct",
+        "it reads back what it wrote to disk when it was asked before",
+        "Keep nothing from one call to the next while it is audited: clear the cache, or write to a fresh folder.",
         fails=False,
     ),
     "refuses other candles": Fault(

@@ -44,11 +44,18 @@ class Reply:
 class Interview:
     """Sandboxes for one pipeline, and what was asked of it so far. To be closed.
 
+    A pipeline that writes files is asked one question at a time: two processes would write over each other's.
+
     Args:
         pipeline: whom to ask.
         timeout: seconds for one answer.
         processes: how many are asked at a time.
         monitor: told of progress.
+
+    Attributes:
+        monitor: told of progress.
+        calls: answers so far.
+        kept: files by which a pipeline handed something on from one question to a later one.
     """
 
     def __init__(self, pipeline: Pipeline, timeout: float, processes: int, monitor: Monitor = silent) -> None:
@@ -59,9 +66,10 @@ class Interview:
         for sandbox in self._all:
             self._free.put(sandbox)
         self._processes = processes
-        self._monitor = monitor
+        self.monitor = monitor
         self._asked = 0
         self.calls = 0
+        self.kept: dict[str, None] = {}
 
     def open(self) -> Signature | Answer:
         """What the pipeline wants to be handed, or why it cannot be asked."""
@@ -76,20 +84,24 @@ class Interview:
         """The replies, in the order of the questions."""
         self._asked += len(questions)
         replies: list[Reply | None] = [None] * len(questions)
-        self._monitor(self.calls, self._asked, words)
+        self.monitor(self.calls, self._asked, words)
         with ThreadPoolExecutor(self._processes) as pool:
             numbers = {pool.submit(self._ask, question): number for number, question in enumerate(questions)}
             try:
                 for future in as_completed(numbers):
                     replies[numbers[future]] = future.result()
                     self.calls += 1
-                    self._monitor(self.calls, self._asked, words)
+                    self.monitor(self.calls, self._asked, words)
             except BaseException:
                 # Interrupted: no answer is waited for, and no question that still stands in line is asked.
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.close()
                 raise
-        return [reply for reply in replies if reply is not None]
+        answered = [reply for reply in replies if reply is not None]
+        if any(reply.answer.wrote for reply in answered):
+            self._processes = 1
+        self.kept |= dict.fromkeys(path for reply in answered for path in reply.answer.kept)
+        return answered
 
     def _ask(self, question: Question) -> Reply:
         sandbox = self._free.get()

@@ -9,7 +9,7 @@ from ..feed import Feed
 from ..sandbox import Signature
 from ..verdict import SIGNIFICANCE
 from .declarations import Declarations
-from .findings import Finding
+from .findings import UNDECLARED, Finding
 
 NEVER = "never"
 
@@ -31,7 +31,7 @@ def held_against(
         *_survivors(declared, feed, first),
         *_seen_before(declared, first),
         *_tuned(declared, first, p_better),
-        *_chance(declared, signature),
+        *_closed(declared, signature),
     ]
 
 
@@ -50,7 +50,7 @@ def _missing(declared: Declarations, feed: Feed, signature: Signature) -> list[F
     missing = [f"{name}: {what}" for name, what in wanted.items() if getattr(declared, name) is None]
     if declared.universe is not None and set(declared.universe) != {feed.symbol} and declared.universe_as_of is None:
         missing.append("universe_as_of: the day that list was drawn up")
-    return [Finding("not declared", f"{one}.") for one in missing]
+    return [Finding(UNDECLARED, f"{one}.") for one in missing]
 
 
 def _survivors(declared: Declarations, feed: Feed, first: datetime) -> list[Finding]:
@@ -86,7 +86,7 @@ def _tuned(declared: Declarations, first: datetime, p_better: Sequence[float | N
     return [Finding("tuned on its own test", says, first)]
 
 
-def _chance(declared: Declarations, signature: Signature) -> list[Finding]:
+def _closed(declared: Declarations, signature: Signature) -> list[Finding]:
     found = []
     if declared.closed in ("last row dropped", "as it comes") and "now" not in signature.asks:
         how = {

@@ -23,7 +23,7 @@ _SECONDS_A_LINE = 5.0
 def show(text: RenderableType, document: Any, as_json: bool) -> None:
     """Print one of two forms of the same answer."""
     if as_json:
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json.dumps(document, indent=2, allow_nan=False))
     else:
         Console().print(text)
 

@@ -12,7 +12,7 @@ from importlib import resources
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from ..audit import FAULTS, Audit, Declarations, Experiment, Finding
+from ..audit import FAULTS, UNDECLARED, Audit, Declarations, Experiment, Finding
 from ..audit.findings import Shown
 from ..feed import Interval
 from ..runs import versions
@@ -22,7 +22,6 @@ from .page import NOT_ADVICE, encode
 from .standings import claim_rows, lag_rows, standing_tables
 from .words import bar_of, candles_of, listed, moment
 
-UNDECLARED = "not declared"
 # A change of a price by more than this share is told as a multiple.
 MANY = 10.0
 # Of one fault, so many findings are told; the others are counted.

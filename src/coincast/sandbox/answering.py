@@ -8,6 +8,7 @@ import inspect
 import io
 import os
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ import polars as pl
 from ..candles import Candles
 from ..feed import Feed
 from ..tables import table_of
+from .files import Files
 from .messages import receive, send, to_bytes
 from .process import Signature
 
@@ -45,15 +47,18 @@ def serve() -> None:
         opened = receive(inbox)
         if opened is None:
             return
+        files = Files(opened[0]["since"])
         function = _opened(opened, outbox)
         while function and (asked := receive(inbox)) is not None:
-            _answer(function, asked, printed, outbox)
+            _answer(function, asked, printed, files, outbox)
 
 
 def _end_with(parent: int) -> None:
-    """A pipeline at work would go on, unheard, when the audit is killed."""
+    """A pipeline at work, and what it started, would go on unheard when the audit is killed."""
     while os.getppid() == parent:
         time.sleep(1)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
@@ -87,16 +92,23 @@ def _signature_of(function: Callable[..., object]) -> Signature:
     parameters = inspect.signature(function).parameters
     if not parameters:
         raise TypeError("it takes no candles")
-    first, *others = parameters.values()
-    annotation = str(getattr(first.annotation, "__module__", "")) + "." + str(first.annotation)
-    asks = frozenset(one.name for one in others) & {"test_from", "now"}
-    if "Candles" in annotation:
+    first, *others = parameters
+    asks = frozenset(others) & {"test_from", "now"}
+    with contextlib.suppress(Exception):  # a name that only a type checker imports is read as it is written
+        parameters = inspect.signature(function, eval_str=True).parameters
+    wanted = parameters[first].annotation
+    if wanted is Candles or str(wanted).endswith("Candles"):
         return Signature("candles", asks)
-    return Signature("polars" if "polars" in annotation or "pl." in annotation else "pandas", asks)
+    polars = wanted is pl.DataFrame or str(wanted).startswith(("pl.", "polars."))
+    return Signature("polars" if polars else "pandas", asks)
 
 
 def _answer(
-    function: Callable[..., object], asked: tuple[dict[str, Any], bytes], printed: IO[bytes], outbox: IO[bytes]
+    function: Callable[..., object],
+    asked: tuple[dict[str, Any], bytes],
+    printed: IO[bytes],
+    files: Files,
+    outbox: IO[bytes],
 ) -> None:
     header, body = asked
     signature = _signature_of(function)
@@ -106,8 +118,9 @@ def _answer(
     _seed(header["seed"])
     printed.seek(0)
     printed.truncate()
-    reply: dict[str, Any] = {"printed": "", "mutated": False}
+    reply: dict[str, Any] = {"mutated": False}
     answer = b""
+    files.ask()
     try:
         returned = function(handed, **times)
         reply["mutated"] = not _same(handed, frame)
@@ -119,6 +132,7 @@ def _answer(
             stream.flush()
     printed.seek(0)
     reply["printed"] = printed.read(KEPT).decode(errors="replace").strip()
+    reply |= {"wrote": files.written, "kept": files.kept}
     send(outbox, reply, answer)
 
 

@@ -55,6 +55,8 @@ class Answer:
         words: its error, or why its answer is no frame.
         printed: the first of what it printed.
         mutated: whether it changed the frame it was handed.
+        wrote: files that it wrote.
+        kept: files that it read and that had been written while an earlier question was worked on.
         seconds: how long it took.
     """
 
@@ -63,6 +65,8 @@ class Answer:
     words: str = ""
     printed: str = ""
     mutated: bool = False
+    wrote: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -84,11 +88,14 @@ class Sandbox:
     Args:
         target: the function, or "file.py:function".
         timeout: seconds for an answer, its imports included.
+
+    What the pipeline writes to disk from here on and reads back at a later question is told as kept.
     """
 
     def __init__(self, target: Callable[..., object] | str, timeout: float) -> None:
         self._target = target
         self._timeout = timeout
+        self._since = time.time()
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.Queue[tuple[dict[str, Any], bytes] | None] = queue.Queue()
         self.signature: Signature | None = None
@@ -111,7 +118,7 @@ class Sandbox:
         except Exception as error:  # what a notebook's function holds on to may be anything
             self.close()
             return Answer("crashed", None, f"{error}: it cannot be handed to another process")
-        answer = self._exchange({"named": named}, body)
+        answer = self._exchange({"named": named, "since": self._since}, body)
         if isinstance(answer, Answer):
             return answer
         header, _ = answer
@@ -144,6 +151,8 @@ class Sandbox:
             words=reply.get("error") or reply.get("nonsense", ""),
             printed=reply["printed"],
             mutated=reply["mutated"],
+            wrote=tuple(reply["wrote"]),
+            kept=tuple(reply["kept"]),
             seconds=time.perf_counter() - began,
         )
 
@@ -183,7 +192,8 @@ class Sandbox:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.poll() is None and hasattr(os, "killpg"):
+        # Though it has ended, what it started may live on in its group.
+        if hasattr(os, "killpg"):
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
         process.kill()

@@ -9,11 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..audit import FAULTS, Audit, Experiment, Finding
+from ..audit import FAULTS, UNDECLARED, Audit, Experiment, Finding
 from .marks import NOT_ADVICE
 from .score import standings
 
-UNDECLARED = "not declared"
 FAULT, REMARK, INDENT = "✕", "○", 4
 
 

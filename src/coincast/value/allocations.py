@@ -48,7 +48,7 @@ class DoNothing:
 
 @dataclass(frozen=True)
 class BuyAndHold:
-    """All in the coin, bought once."""
+    """All in the coin, bought once; where funding is paid, so much of it is sold as pays for it."""
 
     name: ClassVar[str] = "buy-and-hold"
 

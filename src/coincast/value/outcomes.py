@@ -130,7 +130,10 @@ def _outcome(allocation: Allocation, model: str | None, forecast: Forecast, cand
     weights = allocation.weights(forecast, candles)
     account = trade(weights, forecast.origin, candles, costs)
     lag = lag_check(weights, forecast.origin, candles)
-    return Outcome(allocation.name, model, account, 0.0, timing_p(account), None, None, lag)
+    # Funding makes a share drift that was never chosen anew: there is no timing in it.
+    chosen = np.unique(weights[~np.isnan(weights)])
+    timing = timing_p(account) if chosen.size > 1 else None
+    return Outcome(allocation.name, model, account, 0.0, timing, None, None, lag)
 
 
 def _rank(one: Outcome) -> tuple[bool, float]:
