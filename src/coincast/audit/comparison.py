@@ -61,7 +61,7 @@ def table(predictions: Sequence[Predictions]) -> pl.DataFrame:
                 "model": [one.model] * len(one),
                 "origin": one.origin,
                 "target_time": one.target_time,
-                "prices": pl.Series(one.prices.tolist(), dtype=pl.List(pl.Float64)),
+                "prices": pl.Series(one.prices, dtype=pl.Array(pl.Float64, len(one.levels))).arr.to_list(),
             }
         )
         for one in predictions
@@ -107,7 +107,8 @@ def _moved(before: pl.Series, after: pl.Series) -> Float[np.ndarray, " forecast"
     for width in np.unique(widths):
         rows = (widths == width) & (after.list.len().to_numpy() == width)
         if rows.any():
-            a, b = (np.array(prices.filter(pl.Series(rows)).to_list()) for prices in (before, after))
+            here = pl.Series(rows)
+            a, b = (prices.filter(here).list.to_array(int(width)).to_numpy() for prices in (before, after))
             moved[rows] = np.max(np.abs(b - a) / np.maximum(np.abs(a), 1 / LARGEST), axis=1)
     return moved
 
