@@ -29,7 +29,7 @@ class Files:
         self._since = since
         self._asked = time.time()
         self._passed = tuple(map(os.path.realpath, (sys.prefix, sys.base_prefix, *_caches()))) + _SYSTEM
-        self._home = str(Path.home().resolve())
+        self._hidden = _hidden()
         self._written: dict[str, None] = {}
         self._kept: dict[str, None] = {}
         self._found: dict[str, None] = {}
@@ -75,8 +75,17 @@ class Files:
 
     def _is_passed(self, path: str) -> bool:
         real = os.path.realpath(path)
-        hidden = real.startswith(f"{self._home}{os.sep}.")
-        return hidden or any(real == folder or real.startswith(folder + os.sep) for folder in self._passed)
+        return real.startswith(self._hidden) or any(
+            real == folder or real.startswith(folder + os.sep) for folder in self._passed
+        )
+
+
+def _hidden() -> tuple[str, ...]:
+    """How hidden files in the home folder begin; nothing where there is no home."""
+    try:
+        return (f"{Path.home().resolve()}{os.sep}.",)
+    except RuntimeError:
+        return ()
 
 
 def _caches() -> list[str]:
