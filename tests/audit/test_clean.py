@@ -11,8 +11,8 @@ from coincast.models import MODELS, model_named
 from coincast.recipe import Recipe
 from coincast.worlds import Law, draw
 
-# Clean pipelines audited in a day's sample. One may fail: if one in a hundred does, two do at odds of 1 in 1,500.
-SAMPLE = 4
+# Clean pipelines audited in a day's sample. One may fail: if one in a hundred does, two do at odds of 1 in 3,000.
+SAMPLE = 3
 # Settings that make a registered model's fit quick.
 QUICK = {
     "garch-t": {"simulations": 200},
