@@ -363,6 +363,17 @@ def test_forecasts_that_meet_no_candle_are_refused_with_the_reason():
     assert "2021-09-29" in error.value.why
 
 
+def test_truths_that_are_not_the_closes_are_told_and_not_used():
+    candles = candles_of(walk(300, seed=21))
+    theirs = stated(candles, range(200, 298), candles.close[200:298, None, None])
+    right, late = (replace(theirs, stated=candles.close[rows]) for rows in (slice(201, 299), slice(202, 300)))
+    assert not [note for note in appraise([right], candles).notes if "truths" in note]
+    done = appraise([late], candles)
+    [note] = [note for note in done.notes if "truths" in note]
+    assert "96 of 98 truths that the frame states are not the close" in note
+    assert done.standing("theirs", 1) == appraise([right], candles).standing("theirs", 1)
+
+
 def test_what_cannot_be_compared_is_refused():
     candles = candles_of(walk(20, seed=20))
     theirs = stated(candles, range(5), 1e4)

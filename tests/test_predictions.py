@@ -369,6 +369,10 @@ REFUSED = {
     "a time that is true": (plain().assign(ds=[True] * 5), "holds Boolean"),
     "a number of rows for times": (plain().assign(ds=range(5)), "could not be read"),
     "the same forecast twice": (pd.concat([plain(), plain()]), "twice"),
+    "a middle in words": (
+        plain(M=["11.2 USD"] * 5, **{"M-lo-90": [1.0] * 5, "M-hi-90": [2.0] * 5}),
+        "'M' holds String and no numbers",
+    ),
     "an interval without a middle": (plain(**{"M-lo-90": [1.0] * 5, "M-hi-90": [2.0] * 5}), "and no median"),
     "a level twice": (plain(**{"M_q0.1": [1.0] * 5, "M-lo-80": [1.0] * 5, "M": [1.0] * 5}), "both state the level 0.1"),
     "no row": (plain(0), "no row"),

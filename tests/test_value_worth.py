@@ -55,6 +55,14 @@ def found(run):
     return worth(run)
 
 
+def test_holding_has_no_timing_though_funding_makes_its_share_drift(run):
+    candles, forecasts = run.candles, [walked.forecast for walked in run.walks]
+    made = outcomes(forecasts, candles, Costs(funding=0.001))
+    held = next(one for one in made if one.allocation == HOLDING)
+    assert np.ptp(held.account.weight[1:]) > 0
+    assert held.timing_p is None
+
+
 # --- the outcomes -----------------------------------------------------------------------------------------------------
 
 

@@ -163,6 +163,11 @@ class Verdict:
     periods: tuple[Period, ...] = ()
 
     @property
+    def p(self) -> float | None:
+        """One-sided, after Holm: of being no better where it gained, of being no worse where it lost."""
+        return self.p_better if (self.skill or 0.0) >= 0 else self.p_worse
+
+    @property
     def wins(self) -> int:
         """Periods in which the model's CRPS was smaller."""
         return sum(period.mean_difference < 0 for period in self.periods)

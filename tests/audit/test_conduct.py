@@ -14,7 +14,7 @@ from coincast.audit import Declarations, Pipeline, audit
 from coincast.audit.conduct import misbehaviour
 from coincast.audit.interview import Interview
 from coincast.candles import Candles
-from coincast.sandbox import Question
+from coincast.sandbox import Question, Signature
 from coincast.worlds import Law, draw
 
 FILE = Path(misbehaving.__file__)
@@ -204,6 +204,39 @@ def test_a_file_that_cannot_be_asked(tmp_path, text, says):
     [found] = done.findings
     assert found.fault in ("crashes", "hangs")
     assert says in found.says
+
+
+@pytest.mark.parametrize(
+    ("head", "annotation", "form"),
+    [
+        ("import polars as pl", "pl.DataFrame", "polars"),
+        ("from polars import DataFrame as Table", "Table", "polars"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import polars as pl", "pl.DataFrame", "polars"),
+        ("from coincast import Candles as Bars", "Bars", "candles"),
+        ("import pandas as pd", "pd.DataFrame", "pandas"),
+        ("class MplFrame: ...", "MplFrame", "pandas"),
+    ],
+)
+def test_a_pipeline_is_handed_what_it_is_annotated_to_take(tmp_path, head, annotation, form):
+    file = tmp_path / "pipeline.py"
+    file.write_text(
+        f"from __future__ import annotations\n{head}\ndef forecast(candles: {annotation}, now):\n    return None\n"
+    )
+    with closing(Interview(Pipeline.load(f"{file}:forecast"), timeout=30.0, processes=1)) as asked:
+        assert asked.open() == Signature(form, frozenset({"now"}))
+
+
+def test_of_several_models_a_finding_says_which(tmp_path):
+    file = tmp_path / "pipeline.py"
+    file.write_text(
+        "def forecast(candles):\n    step = candles['time'].iloc[1] - candles['time'].iloc[0]\n"
+        "    known = candles.iloc[300:]\n"
+        "    return known.assign(ds=known['time'] + step, cutoff=known['time'], still=known['close'],"
+        " wild=1.1 * known['close'])[['ds', 'cutoff', 'still', 'wild']]\n"
+    )
+    done = audited(Pipeline.load(f"{file}:forecast"))
+    [found] = [one for one in done.findings if one.fault == "no skill beside no change"]
+    assert found.says.startswith("wild: Its RMSE")
 
 
 def test_a_function_that_holds_what_cannot_be_sent():

@@ -67,7 +67,6 @@ def _table(appraisal: Appraisal, horizon: int) -> StandingTable:
 
 def _row(one: Standing, v: Verdict | None, bands: tuple[float, ...], hue: str) -> StandingRow:
     word = v.word if v and v.word else "–"
-    likely = None if v is None else v.p_better if (v.skill or 0.0) >= 0 else v.p_worse
     return StandingRow(
         model=one.model,
         hue=hue,
@@ -78,7 +77,7 @@ def _row(one: Standing, v: Verdict | None, bands: tuple[float, ...], hue: str) -
         mape=percent(one.mape, 2),
         direction=_direction(one.direction),
         skill=_skill(v),
-        p=p_value(likely),
+        p=p_value(v.p if v else None),
         coverage=tuple(_covered(one, band) for band in bands),
         n=f"{one.n:,}",
     )

@@ -48,7 +48,7 @@ def _table(run: Run, horizon: int, width: int) -> Table:
 def _cells(s: Summary, v: Verdict) -> list[str | Text]:
     skill = s.crps_skill.get("garch-t")
     right = s.direction
-    p = v.comparison.p_better if v.comparison else None
+    p = v.p
     word = v.word or "-"
     return [
         s.model,
