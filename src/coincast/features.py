@@ -23,6 +23,8 @@ from .feed import Interval
 # Expected ln(high / low)^2 of a driftless Brownian motion is 4 ln 2 times its variance (Parkinson 1980,
 # "The extreme value method for estimating the variance of the rate of return", J. Business 53).
 PARKINSON = 1.0 / (4.0 * np.log(2.0))
+# Added to variances: where nothing moves, they can be divided by and have a logarithm.
+_STILL = 1e-8
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,28 @@ register(
 )
 
 
+def _range_variance() -> pl.Expr:
+    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
+
+
+def _range_volatility(decay: float) -> Feature:
+    """A bar that did not move does not make it 0: it is an average."""
+
+    def expression(_: Interval) -> pl.Expr:
+        return (_range_variance().ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + _STILL).sqrt()
+
+    name = f"range_volatility_{round(100 * decay)}"
+    return Feature(name, expression, 20, f"root of Parkinson's range variance, exponential average, decay {decay}")
+
+
+register(Feature("range_variance", lambda _: _range_variance() + _STILL, 0, "Parkinson's range variance of the bar"))
+for _decay in (0.8, 0.85, 0.9, 0.95):
+    register(_range_volatility(_decay))
+
+
 # The inputs of lstm-t. Averages are normalised by their weights, so that the start needs no guess; after MIX_WARM_UP
 # bars they can be trusted.
 MIX_WARM_UP = 60
-# Added to variances before the logarithm: a bar that does not move has a finite one.
-_STILL = 1e-8
-
-
-def _range_variance() -> pl.Expr:
-    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
 
 
 def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:

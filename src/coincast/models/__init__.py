@@ -13,8 +13,13 @@ from ..forecaster import Forecaster
 
 MODELS: dict[str, str | type[Forecaster]] = {
     "naive": "naive.Naive",
+    "drift": "drift.Drift",
     "naive-conformal": "naive.NaiveConformal",
     "ewma-t": "ewma_t.EwmaT",
+    "ewma-fhs": "ewma_fhs.EwmaFhs",
+    "range-t": "range_t.RangeT",
+    "season-t": "season_t.SeasonT",
+    "linear-t": "linear_t.LinearT",
     "garch-t": "garch_t.GarchT",
     "seed-lstm": "seed_lstm.SeedLstm",
     "lstm-t": "lstm_t.LstmT",
