@@ -183,6 +183,10 @@ def _volume_surprise() -> pl.Expr:
     return (volume - volume.ewm_mean(alpha=0.1, adjust=True).shift(1)).clip(-2, 2)
 
 
+def _bars(interval: Interval, days: float) -> int:
+    return max(1, interval.bars(timedelta(days=days)))
+
+
 def _week(interval: Interval) -> pl.Expr:
     """How much of the week has passed when the next bar opens, 0 on Monday at 00:00."""
     opens = pl.col("time") + interval.delta
@@ -239,11 +243,38 @@ for _feature in (
     register(_feature)
 
 
+# Of the last day, week and month, whatever a bar's length (Corsi 2009, in `models/har_t.py`).
+
+
+def _range_average(interval: Interval, days: float) -> pl.Expr:
+    return (_range_variance() + _STILL).rolling_mean(_bars(interval, days), min_samples=1)
+
+
+def _log_range(days: float) -> Callable[[Interval], pl.Expr]:
+    return lambda interval: _range_average(interval, days).log() / 2
+
+
+def _opens_on(weekday: int) -> Callable[[Interval], pl.Expr]:
+    return lambda interval: (_week(interval) * 7).floor().eq(weekday).cast(pl.Float64)
+
+
+for _feature in (
+    Feature(
+        "range_volatility_30d",
+        lambda i: _range_average(i, 30).sqrt(),
+        30,
+        "root of Parkinson's range variance, average of the last 30 days, per bar",
+    ),
+    Feature("range_day", _log_range(1), 0, "logarithm of the same over the last day"),
+    Feature("range_week", _log_range(7), 7, "logarithm of the same over the last week"),
+    Feature("range_month", _log_range(30), 30, "logarithm of the same over the last 30 days"),
+    Feature("saturday", _opens_on(5), 0, "1 if the next bar opens on a Saturday (UTC), 0 if not"),
+    Feature("monday", _opens_on(0), 0, "1 if the next bar opens on a Monday (UTC), 0 if not"),
+):
+    register(_feature)
+
+
 # From outside series. Each column steps when a value is published, so spans are days of the clock and not rows.
-
-
-def _bars(interval: Interval, days: float) -> int:
-    return max(1, interval.bars(timedelta(days=days)))
 
 
 def _average(values: pl.Expr, interval: Interval, days: float) -> pl.Expr:

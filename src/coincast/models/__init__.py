@@ -19,8 +19,12 @@ MODELS: dict[str, str | type[Forecaster]] = {
     "ewma-fhs": "ewma_fhs.EwmaFhs",
     "range-t": "range_t.RangeT",
     "season-t": "season_t.SeasonT",
+    "har-t": "har_t.HarT",
     "linear-t": "linear_t.LinearT",
-    "garch-t": "garch_t.GarchT",
+    "boosted-q": "boosted.BoostedQ",
+    "garch-t": "garch.GarchT",
+    "gjr-skewt": "garch.GjrSkewT",
+    "egarch-skewt": "garch.EgarchSkewT",
     "seed-lstm": "seed_lstm.SeedLstm",
     "lstm-t": "lstm_t.LstmT",
 }

@@ -27,7 +27,6 @@ from ..windows import Windows
 WEEK = timedelta(weeks=1)
 # 1970-01-01 was a Thursday: the week begins on the Monday before.
 MONDAY = np.datetime64("1969-12-29", "us")
-PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -68,26 +67,20 @@ class SeasonT:
         return Fit({"profile": profile, "relative": relative, "dof": np.array([one.dof for one in found])})
 
     def _profile(self, fold: Windows) -> Float[np.ndarray, " slot"]:
-        """How wide each slot of the week is, in units of volatility; 1 on average."""
+        """How wide each slot of the week is beside the average of a week before it; 1 on average.
+
+        Beside a shorter average a slow season would not show: that average follows it.
+        """
         variance = fold.rows[np.isfinite(fold.rows[:, 0]), 0]
         slots = slots_of(fold.known_at[-len(variance) :] - fold.feed.interval.step, fold.feed.interval)
-        profile = np.ones(bars_a_week(fold.feed.interval))
-        # What was taken for quiet weeks the first time is known to be quiet hours the second.
-        for _ in range(PASSES):
-            profile = self._refined(profile, variance, slots)
-        return profile
-
-    def _refined(
-        self, profile: Float[np.ndarray, " slot"], variance: Float[np.ndarray, " bar"], slots: Int[np.ndarray, " bar"]
-    ) -> Float[np.ndarray, " slot"]:
-        even = variance / profile[slots] ** 2
-        average = lfilter([1 - self.decay], [1, -self.decay], even, zi=[self.decay * even[0]])[0]
-        weeks = np.arange(len(variance) - 2, -1, -1) / len(profile)
-        weight = 0.5 ** (weeks / self.half_life)
-        width = np.sqrt(variance[1:] / average[:-1])
-        usual = np.average(width, weights=weight)
-        total = np.bincount(slots[1:], weight * width, minlength=len(profile)) + self.strength * usual
-        found = total / (np.bincount(slots[1:], weight, minlength=len(profile)) + self.strength)
+        bars = bars_a_week(fold.feed.interval)
+        decay = 1 - 1 / (bars + 1)
+        usual = lfilter([1 - decay], [1, -decay], variance, zi=[decay * variance[0]])[0]
+        width = np.sqrt(variance[1:] / usual[:-1])
+        weight = 0.5 ** (np.arange(len(width) - 1, -1, -1) / bars / self.half_life)
+        even = self.strength * np.average(width, weights=weight)
+        total = np.bincount(slots[1:], weight * width, minlength=bars) + even
+        found = total / (np.bincount(slots[1:], weight, minlength=bars) + self.strength)
         return np.asarray(found / np.sqrt(np.mean(found**2)))
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
