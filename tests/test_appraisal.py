@@ -358,7 +358,7 @@ def test_forecasts_that_meet_no_candle_are_refused_with_the_reason():
     candles = candles_of(walk(20, seed=19))
     late = stated(candles, range(5), 1e4)
     late = replace(late, origin=late.origin + 1000 * DAY, target_time=late.target_time + 1000 * DAY)
-    with pytest.raises(DataError, match="5 of 5 forecasts start where the candles have no observed bar") as error:
+    with pytest.raises(DataError, match="5 of 5 forecasts start after the last bar") as error:
         appraise([late], candles)
     assert "2021-09-29" in error.value.why
 

@@ -1,9 +1,13 @@
 """`coincast audit` as a person meets it: exit codes, JSON, the page, and every way of asking wrongly."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from coincast import cli
@@ -85,6 +89,31 @@ def test_a_leak_fails_and_names_its_bar(monkeypatch, pipeline, tmp_path, capsys)
     assert "mape 0.001 is claimed" in found["claim not borne out"]["says"]
 
 
+def test_ctrl_c_is_heard_while_a_pipeline_works(tmp_path):
+    """A process of its own, as from a terminal; its sandbox, which sleeps, ends with it."""
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nfrom pathlib import Path\ndef forecast(candles):\n"
+        "    Path(__file__).with_name('asked').write_text(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        "from coincast.cli import main; main()",
+        "audit",
+        f"{tmp_path / 'slow.py'}:forecast",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "asked").is_file() or not (tmp_path / "asked").read_text():
+            time.sleep(0.1)
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said, complaint = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == ""
+    assert "Interrupted: nothing was concluded" in complaint
+    assert not psutil.pid_exists(int((tmp_path / "asked").read_text()))
+
+
 def test_people_read_the_same(monkeypatch, pipeline, capsys):
     assert coincast(monkeypatch, "audit", f"{pipeline}:peeking") == 1
     said = capsys.readouterr()
@@ -102,6 +131,10 @@ def test_people_read_the_same(monkeypatch, pipeline, capsys):
         (["naive", "--declare", "{word}"], "has no key 'tuned_til'"),
         (["naive", "--declare", "{claim}"], "claim sharpe"),
         (["{pipeline}:still", "--horizon", "3"], "--recipe or --horizon"),
+        (["{pipeline}"], "names a file and no function"),
+        (["{pipeline}:predict"], "Its functions are still, peeking"),
+        (["{pipeline}:still", "--test-from", "2030-01-01"], "the last bar closes"),
+        (["{pipeline}:still", "--html", "{word}/audit.html"], "cannot be written"),
     ],
 )
 def test_asked_wrongly_it_says_what_to_do(monkeypatch, pipeline, tmp_path, capsys, arguments, words):

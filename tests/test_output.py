@@ -17,7 +17,7 @@ def test_write_replaces_and_leaves_nothing_else(tmp_path: Path):
 
 
 def test_write_into_a_missing_folder_says_what_to_do(tmp_path: Path):
-    with pytest.raises(OutputError, match="--out"):
+    with pytest.raises(OutputError, match="another place"):
         write(tmp_path / "no" / "a.json", b"x")
 
 

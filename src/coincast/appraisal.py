@@ -31,7 +31,7 @@ from .errors import DataError
 from .feed import from_numpy, to_numpy
 from .forecast import K
 from .forecaster import Watch
-from .predictions import MEDIAN, Predictions, of_forecast
+from .predictions import MEDIAN, SAME_TRUTH, Predictions, of_forecast
 from .recipe import Recipe, pace, recipes
 from .scores import Group, closes_at, groups, mae, mape, mase, naive_scale, overlap, r2, rmse, with_reference
 from .verdict import NAIVE, SAME_ERROR, Verdict, compare, direction_sentence, numbers_of, pronounce, target_of
@@ -291,6 +291,7 @@ def _left_out(p: Predictions, candles: Candles) -> list[str]:
     price, actual = (closes_at(times, candles, observed=True) for times in (p.origin, p.target_time))
     reasons = {
         "were made when their target had closed": p.horizon < 1,
+        "start after the last bar": p.origin > candles.known_at[-1],
         "start where the candles have no observed bar": np.isnan(price),
         "await their truth": p.target_time > candles.known_at[-1],
         "are about a bar that was not observed": np.isnan(actual),
@@ -302,12 +303,29 @@ def _left_out(p: Predictions, candles: Candles) -> list[str]:
         if count := int((left & holds).sum()):
             notes.append(f"{p.model}: {count:,} of {len(p):,} forecasts {words}; they are not scored.")
         left &= ~holds
+    notes += _other_truths(p, actual)
     if count := int((np.diff(p.prices) < 0).any(axis=1).sum()):
         notes.append(
             f"{p.model}: in {count:,} of {len(p):,} forecasts quantiles cross; each is judged at the level it was"
             " stated for, and a band whose ends are crossed holds nothing."
         )
     return notes
+
+
+def _other_truths(p: Predictions, actual: Float[np.ndarray, " forecast"]) -> list[str]:
+    """Whether the truths that were stated are those of these candles."""
+    if p.stated is None:
+        return []
+    both = np.isfinite(p.stated) & np.isfinite(actual)
+    count = int((np.abs(p.stated[both] / actual[both] - 1) > SAME_TRUTH).sum())
+    if not count:
+        return []
+    usual = float(np.median(p.stated[both] / actual[both]))
+    return [
+        f"{p.model}: {count:,} of {int(both.sum()):,} truths that the frame states are not the close of the bar they"
+        f" stand beside (in the median {usual:.4g} times it). They are not used; look for a shift of the bars, or other"
+        " candles."
+    ]
 
 
 def _score(p: Predictions, candles: Candles) -> pl.DataFrame:

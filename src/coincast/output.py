@@ -99,7 +99,7 @@ def refusal(path: Path, error: OSError) -> OutputError:
     return OutputError(
         f"{path} cannot be written ({error.strerror or error}).",
         "The result would be lost or torn.",
-        "Make room there or name another place with --out or --store.",
+        "Make room there or name another place.",
     )
 
 

@@ -59,6 +59,8 @@ _OWN = {"model", "origin", "target_time", "price", "values"}
 # Levels are computed from names such as lo-90; digits beyond these are rounding.
 _DIGITS = 10
 
+# A stated truth is a close if it differs by no larger share: it may be rounded.
+SAME_TRUTH = 1e-3
 # Of each model, the column that states each level.
 Columns = dict[str, dict[float, str]]
 
@@ -377,7 +379,7 @@ def _columns(table: pl.DataFrame, notes: list[str]) -> Columns:
     used = {name for columns in models.values() for name in columns.values()}
     left = [name for name in left if name not in used and name not in means]
     models |= _points(table, models, left)
-    _demand_medians(models, table.columns)
+    _demand_medians(models, table)
     if any("yhat_lower" in columns.values() or "yhat_upper" in columns.values() for columns in models.values()):
         notes.append("yhat_lower and yhat_upper are read as the ends of an 80 % interval, as Prophet sets them.")
     if means:
@@ -440,7 +442,8 @@ def _points(table: pl.DataFrame, models: Mapping[str, object], left: Sequence[st
     return {}
 
 
-def _demand_medians(models: Columns, names: Sequence[str]) -> None:
+def _demand_medians(models: Columns, table: pl.DataFrame) -> None:
+    names = table.columns
     if not models and any(_SAMPLE.fullmatch(name) for name in names):
         raise DataError(
             f"The columns {_listed(names)} are sample paths.",
@@ -454,6 +457,12 @@ def _demand_medians(models: Columns, names: Sequence[str]) -> None:
             "Name the forecast prediction, or write it as ds, cutoff, MODEL, MODEL-lo-90, MODEL-hi-90.",
         )
     for model, columns in models.items():
+        if MEDIAN not in columns and model in names:
+            raise DataError(
+                f"The column {model!r} holds {table[model].dtype} and no numbers.",
+                "It should state the median of each forecast, a price.",
+                "Write numbers.",
+            )
         if MEDIAN not in columns:
             raise DataError(
                 f"{model} states {_listed(list(columns.values()))} and no median.",

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from audit import misbehaving
-from coincast.audit import Pipeline, audit
+from coincast.audit import Declarations, Pipeline, audit
 from coincast.audit.conduct import misbehaviour
 from coincast.audit.interview import Interview
 from coincast.candles import Candles
@@ -137,6 +137,17 @@ def test_a_fit_kept_on_disk_is_told_and_passes_no_audit(folder):
     assert not [one for one in done.findings if one.kind.fails]
 
 
+def test_a_fit_kept_from_an_earlier_audit_contradicts_that_it_starts_from_nothing(folder):
+    pipeline = Pipeline.load(f"{folder / FILE.name}:keeps_what_it_learnt_on_disk")
+    audited(pipeline)
+    silent = audited(pipeline)
+    assert not {"keeps files", "reads files"} & {one.fault for one in silent.findings}
+    said = audited(pipeline.with_word(Declarations(pretrained_until="never"), {}))
+    [found] = [one for one in said.findings if one.fault == "reads files"]
+    assert "'fit.txt'" in found.says
+    assert said.outcome == "incomplete"
+
+
 def test_weights_written_and_read_within_one_answer_are_nothing_to_tell(folder):
     """Asked side by side, two processes would read each other's."""
     pipeline = Pipeline.load(f"{folder / FILE.name}:goes_back_to_its_best_weights")
@@ -180,7 +191,8 @@ def test_what_refuses_unusual_prices_is_not_called_a_leak():
         ("import os; os._exit(3)", "code 3"),
         ("def forecast(candles:\n", "SyntaxError"),
         ("forecast = 3", "not a callable"),
-        ("def prophecy(candles): ...", "forecast"),
+        ("from math import pi as forecast", "not a callable"),
+        ("def prophecy(candles): ...\nif prophecy is None:\n    forecast = prophecy", "forecast"),
         ("def forecast(): ...", "takes no candles"),
         ("import time; time.sleep(3600)", "no answer within"),
     ],

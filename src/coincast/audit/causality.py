@@ -92,7 +92,8 @@ def changes(ground: Ground, signature: Signature) -> list[Change]:
     ]
     kinds = ("mirrored at the last price", "raised above all that was seen", "replaced by noise")
     for number, bar in enumerate(inner):
-        words = kinds[number % len(kinds)]
+        # A price that is filled in moves little unless the bar it is filled from moves much.
+        words = kinds[number % len(kinds) if candles.observed[bar] else 1]
         raises = words.startswith("raised")
         other = raised(candles, bar + 1) if raises else with_gaps_of(candles, dict(futures(candles, bar))[words])
         told.append(_change(ground, bar, words, other))

@@ -46,10 +46,26 @@ def on_disk(kept: Collection[str]) -> list[Finding]:
     """
     if not kept:
         return []
-    first, *others = kept
-    more = f" and {len(others)} more" if others else ""
-    says = f"It read {Path(first).name!r}{more}, written at an earlier question: what it learnt then was not looked at."
-    return [Finding("keeps files", says)]
+    return [
+        Finding(
+            "keeps files",
+            f"It read {_named(kept)}, written at an earlier question: what it learnt then was not looked at.",
+        )
+    ]
+
+
+def from_disk(found: Collection[str]) -> list[Finding]:
+    """What a pipeline that starts from nothing, by its maker's word, reads nevertheless."""
+    if not found:
+        return []
+    return [
+        Finding("reads files", f"By its word it starts from nothing; it read {_named(found)}, which was there before.")
+    ]
+
+
+def _named(paths: Collection[str]) -> str:
+    first, *others = paths
+    return repr(Path(first).name) + (f" and {len(others)} more" if others else "")
 
 
 def noise(base: Sequence[Predictions], again: Sequence[Predictions]) -> float:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from ..candles import Candles
 from ..feed import from_numpy
-from ..predictions import MEDIAN, Predictions
+from ..predictions import MEDIAN, SAME_TRUTH, Predictions
 from ..scores import closes_at
 from ..verdict import ENOUGH_ORIGINS, SIGNIFICANCE, Comparison, diebold_mariano
 from .declarations import CLAIMS
@@ -32,8 +32,8 @@ FAR_OFF = 100.0
 SCALED = 2.0
 # A path over so many bars wants a band.
 LONG_PATH = 7
-# Stated truths may be rounded; more than one in a hundred may not differ by more.
-SAME_TRUTH, FEW = 1e-3, 0.01
+# Of the truths stated, no more than this share may differ from the closes.
+FEW = 0.01
 
 
 def origin_prices(predictions: Predictions, candles: Candles) -> Float[np.ndarray, " forecast"]:

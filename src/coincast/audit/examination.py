@@ -21,7 +21,7 @@ from ..predictions import Predictions
 from ..sandbox import Answer, Question, Signature
 from .causality import Change, Ground, changes, early, outcome
 from .comparison import SAME, Experiment, compare
-from .conduct import irreproducible, misbehaviour, noise, on_disk, refusal, unchanged_by_all
+from .conduct import from_disk, irreproducible, misbehaviour, noise, on_disk, refusal, unchanged_by_all
 from .declarations import Declarations
 from .evidence import form, in_a_random_walk, origin_prices, unit, worth
 from .findings import FAULTS, UNDECLARED, Finding
@@ -37,7 +37,7 @@ TEST_SHARE = 0.3
 # Bars without which there is nothing to ask about.
 FEWEST = 100
 # What leaves a question open: no fault was shown, nor was it shown that there is none.
-OPEN = (UNDECLARED, "not looked at", "keeps files")
+OPEN = (UNDECLARED, "not looked at", "keeps files", "reads files")
 # How much of the next bar's move the canary knows.
 CANARY = 0.01
 
@@ -119,11 +119,11 @@ class Audit:
                 things = (
                     "one thing that no test can show is" if missing == 1 else f"{missing} things no test can show are"
                 )
-                return f"Nothing was found against {self.pipeline}, but {things} not declared."
+                return f"Incomplete: nothing was found against {self.pipeline}, but {things} not declared."
             open_ = next(
                 (one.kind.is_ for one in self.findings if one.fault in OPEN), "a planted leak was not found either"
             )
-            return f"Nothing was found against {self.pipeline}, but {open_}."
+            return f"Incomplete: nothing was found against {self.pipeline}, but {open_}."
         tried = len(self.experiments)
         return f"{self.pipeline} passed: none of {tried} other futures changed a forecast, and its word is in."
 
@@ -186,7 +186,7 @@ def audit(
         monitor: told of progress.
 
     Raises:
-        DataError: the candles are too few, or `test_from` is naive.
+        DataError: the candles are too few, or `test_from` is naive or after them.
     """
     began = time.perf_counter()
     if len(candles) < FEWEST:
@@ -197,6 +197,12 @@ def audit(
         )
     bare = Candles(candles.feed, candles.frame.select(*SCHEMA, *candles.outside))
     start = (utc(test_from) if test_from else None) or from_numpy(bare.known_at[round(len(bare) * (1 - TEST_SHARE))])
+    if start >= bare.end:
+        raise DataError(
+            f"The first forecast is to start {start:%Y-%m-%d %H:%M}; the last bar closes {bare.end:%Y-%m-%d %H:%M}.",
+            "There is nothing to forecast that could be looked at.",
+            "Set test_from inside the span of the candles.",
+        )
     with closing(Interview(pipeline, timeout, processes, monitor)) as interview:
         done = _examine(pipeline, Question(bare, start, bare.end), interview)
     return dataclasses.replace(done, calls=interview.calls, seconds=time.perf_counter() - began)
@@ -226,6 +232,8 @@ def _examine(pipeline: Pipeline, question: Question, interview: Interview) -> Au
     heard = _weigh(pipeline, ground, signature)
     findings = [*conduct, *_one_seed(pipeline, looked.chance), *looked.chance, *looked.findings, *heard.findings]
     findings += on_disk(interview.kept)
+    if pipeline.declared.pretrained_until == "never":
+        findings += from_disk(interview.found)
     return dataclasses.replace(
         started,
         origins=(from_numpy(ground.origins[0]), from_numpy(ground.origins[-1])) if len(ground.origins) else None,

@@ -36,7 +36,7 @@ FAULTS: Mapping[str, Fault] = {
     # --- perturbation
     "scale from the future": Fault(
         "perturbation",
-        "a scale was taken from bars after the forecast",
+        "a scale, a limit or a choice of features was taken from bars after the forecast",
         "Fit scalers, outlier limits, fill values and the choice of features on the training rows alone.",
     ),
     "learnt from the future": Fault(
@@ -58,8 +58,9 @@ FAULTS: Mapping[str, Fault] = {
     "window into the future": Fault(
         "perturbation",
         "a forecast reads bars that came after it",
-        "Look for a centred filter, a back-fill, an interpolation, a wrong shift or days cut in another time zone: use"
-        " windows that end at the origin, fill forwards only, and cut days where the labels say.",
+        "Look for a centred filter, a back-fill, an interpolation, a wrong shift, a day's values joined to its own"
+        " hours or cut in another time zone: use windows that end at the origin, fill forwards only, and join what had"
+        " closed.",
     ),
     "future read": Fault(
         "perturbation",
@@ -195,6 +196,12 @@ FAULTS: Mapping[str, Fault] = {
         "conduct",
         "it reads back what it wrote to disk when it was asked before",
         "Keep nothing from one call to the next while it is audited: clear the cache, or write to a fresh folder.",
+        fails=False,
+    ),
+    "reads files": Fault(
+        "conduct",
+        "it reads a file that was there before, and by its word it starts from nothing",
+        "Declare as pretrained_until the last day of which the file knows, or write settings into the code.",
         fails=False,
     ),
     "refuses other candles": Fault(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from ..sandbox import Answer, Question, Sandbox, Signature
 from .comparison import LARGEST
 from .pipeline import Pipeline
 
+# Seconds after which it is looked whether somebody wants to stop.
+PATIENCE = 0.5
 # Told as answers come: (answers, questions so far, what is being asked).
 Monitor = Callable[[int, int, str], None]
 
@@ -56,6 +58,7 @@ class Interview:
         monitor: told of progress.
         calls: answers so far.
         kept: files by which a pipeline handed something on from one question to a later one.
+        found: files that it read and that were there before.
     """
 
     def __init__(self, pipeline: Pipeline, timeout: float, processes: int, monitor: Monitor = silent) -> None:
@@ -70,6 +73,7 @@ class Interview:
         self._asked = 0
         self.calls = 0
         self.kept: dict[str, None] = {}
+        self.found: dict[str, None] = {}
 
     def open(self) -> Signature | Answer:
         """What the pipeline wants to be handed, or why it cannot be asked."""
@@ -87,11 +91,15 @@ class Interview:
         self.monitor(self.calls, self._asked, words)
         with ThreadPoolExecutor(self._processes) as pool:
             numbers = {pool.submit(self._ask, question): number for number, question in enumerate(questions)}
+            waiting = set(numbers)
             try:
-                for future in as_completed(numbers):
-                    replies[numbers[future]] = future.result()
-                    self.calls += 1
-                    self.monitor(self.calls, self._asked, words)
+                while waiting:
+                    # Not for longer: polars' own handler of Ctrl-C leaves a lock that waits for ever waiting.
+                    done, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
+                    for future in done:
+                        replies[numbers[future]] = future.result()
+                        self.calls += 1
+                        self.monitor(self.calls, self._asked, words)
             except BaseException:
                 # Interrupted: no answer is waited for, and no question that still stands in line is asked.
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -101,6 +109,7 @@ class Interview:
         if any(reply.answer.wrote for reply in answered):
             self._processes = 1
         self.kept |= dict.fromkeys(path for reply in answered for path in reply.answer.kept)
+        self.found |= dict.fromkeys(path for reply in answered for path in reply.answer.found)
         return answered
 
     def _ask(self, question: Question) -> Reply:

@@ -12,6 +12,7 @@ has not closed by then, which it must leave alone.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -105,7 +106,7 @@ class Pipeline:
         """The function that "file.py:function" names. The file is not run here, only where it is asked.
 
         Raises:
-            RecipeError: it is not of this form, or there is no such file.
+            RecipeError: it is not of this form, or there is no such file or function in it.
         """
         path, _, function = text.rpartition(":")
         if not function.isidentifier() or not Path(path).is_file():
@@ -114,6 +115,7 @@ class Pipeline:
                 "An audit asks a function from candles to forecasts.",
                 "Write it as pipeline.py:forecast, or name one of the models.",
             )
+        _demand_named(Path(path), function)
         return cls(function, text, f"{Path(path).resolve()}:{function}")
 
     @classmethod
@@ -138,6 +140,31 @@ class Pipeline:
         """The same with its maker's word."""
         said = {name: value for name, value in vars(declared).items() if value is not None}
         return replace(self, declared=replace(self.declared, **said), claims=claims)
+
+
+def _demand_named(file: Path, name: str) -> None:
+    """Demand that a file's text names the function; what cannot be read is for the process that runs it to tell."""
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError, OSError):
+        return
+    functions = [one.name for one in body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
+    # An import, an assignment or a condition may bring it.
+    certain = all(isinstance(one, ast.FunctionDef | ast.ClassDef | ast.Expr) or _brings_no(name, one) for one in body)
+    if certain and functions and name not in functions:
+        raise RecipeError(
+            f"{file} has no function {name!r}.",
+            "An audit asks a function from candles to forecasts.",
+            f"Its functions are {', '.join(functions)}.",
+        )
+
+
+def _brings_no(name: str, statement: ast.stmt) -> bool:
+    """Whether an import or an assignment is surely none of that name."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return not {name, "*"} & {alias.asname or alias.name for alias in statement.names}
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return bool(targets) and all(isinstance(one, ast.Name) and one.id != name for one in targets)
 
 
 def forecast_by(

@@ -90,7 +90,10 @@ def _fault(sight: Sight, worst: Experiment, *, split: bool) -> tuple[str, str]:
     if split:
         return "labels across the split", "only bars soon after the first forecast matter"
     if sight.reach:
-        return "window into the future", f"bars {sight.reach} or more ahead matter, those beyond {NEAR} do not"
+        return (
+            "window into the future",
+            f"bars as far ahead as {sight.reach} or more matter, those beyond {NEAR} do not",
+        )
     if sight.next_bar:
         return "same-bar feature", "the next bar alone matters, and to the last of them alone"
     return "future read", "no one stretch of the future did it alone"

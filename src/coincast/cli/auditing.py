@@ -43,9 +43,11 @@ def audit(
 
     from .. import audit as auditing
     from .. import terminal
-    from ..output import write
+    from ..output import make_folder, write
     from ..report import render_audit
 
+    if html:
+        make_folder(html.parent)
     cleaned, words = source.load()
     candles = cleaned.candles
     start = start_of(cleaned, words, test_from)
@@ -83,5 +85,11 @@ def _pipeline(
                 "--recipe or --horizon is given for a function.", "They set a model's settings.", "Leave them out."
             )
         return Pipeline.load(target)
+    if target.endswith(".py"):
+        raise RecipeError(
+            f"{target!r} names a file and no function in it.",
+            "An audit asks a function from candles to forecasts.",
+            f"Write it as {target}:forecast.",
+        )
     [wanted] = choose(target, candles.feed.interval.name, recipe, plugin, horizon, None, {})
     return Pipeline.of_recipe(wanted, candles, start, tuple(plugin or ()))

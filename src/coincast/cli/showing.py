@@ -43,13 +43,15 @@ def gallery(
 
     from ..gallery import curator
     from ..gallery.faults import MISTAKES, mistake_named
-    from ..output import write
+    from ..output import make_folder, write
     from ..report.gallery_page import render_gallery
     from ..terminal.gallery import gallery as seen
     from ..workers import Processes
 
     wanted = [mistake_named(fault)] if fault else MISTAKES
     learners = _learners(learner, networks, epochs)
+    if html:
+        make_folder(html.parent)
     cleaned, words = source.load()
     start = start_of(cleaned, words, test_from)
     with (

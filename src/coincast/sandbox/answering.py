@@ -132,7 +132,7 @@ def _answer(
             stream.flush()
     printed.seek(0)
     reply["printed"] = printed.read(KEPT).decode(errors="replace").strip()
-    reply |= {"wrote": files.written, "kept": files.kept}
+    reply |= {"wrote": files.written, "kept": files.kept, "found": files.found}
     send(outbox, reply, answer)
 
 

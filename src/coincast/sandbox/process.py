@@ -57,6 +57,7 @@ class Answer:
         mutated: whether it changed the frame it was handed.
         wrote: files that it wrote.
         kept: files that it read and that had been written while an earlier question was worked on.
+        found: files that it read, code aside, and that were there before the first question.
         seconds: how long it took.
     """
 
@@ -67,6 +68,7 @@ class Answer:
     mutated: bool = False
     wrote: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -89,7 +91,7 @@ class Sandbox:
         target: the function, or "file.py:function".
         timeout: seconds for an answer, its imports included.
 
-    What the pipeline writes to disk from here on and reads back at a later question is told as kept.
+    What the pipeline reads from disk is told: as found if it was there before, as kept if written from here on.
     """
 
     def __init__(self, target: Callable[..., object] | str, timeout: float) -> None:
@@ -153,6 +155,7 @@ class Sandbox:
             mutated=reply["mutated"],
             wrote=tuple(reply["wrote"]),
             kept=tuple(reply["kept"]),
+            found=tuple(reply["found"]),
             seconds=time.perf_counter() - began,
         )
 

@@ -52,7 +52,8 @@ def standings(done: Appraisal, horizon: int, width: int) -> Table:
 
 
 def _cells(s: Standing, v: Verdict | None, bands: list[float]) -> dict[str, str | Text]:
-    p = v.comparison.p_better if v and v.comparison else None
+    compared = v.comparison if v else None
+    p = (compared.p_worse if v.word == "worse" else compared.p_better) if v and compared else None
     word = v.word if v and v.word else "-"
     return {
         "model": s.model,
