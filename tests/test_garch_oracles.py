@@ -4,7 +4,6 @@ The figures are those of arch's documentation for the S&P 500, 1999 to 2018, dai
 ships (`arch.data.sp500`).
 """
 
-import math
 from functools import cache
 
 import numpy as np
@@ -12,7 +11,8 @@ import pytest
 from arch import arch_model
 from arch.data import sp500
 
-from coincast.models.garch_t import GarchT, _sums, next_variance
+from coincast.forecast import LEVELS
+from coincast.models.garch import EgarchSkewT, GarchT, GjrSkewT
 
 
 @cache
@@ -50,29 +50,42 @@ def test_tarch_normal_and_student_t():
     assert heavy.params["nu"] == pytest.approx(7.955, abs=5e-3)
 
 
-def test_garch_t_filters_as_arch_does():
+FAMILY = pytest.mark.parametrize("model", [GarchT(), GjrSkewT(), EgarchSkewT()], ids=lambda model: model.name)
+
+
+@FAMILY
+def test_a_garch_filters_as_arch_does(model):
     """The variance of the day after, with arch's parameters, from the whole series and from windows cut short."""
-    result = fitted(p=1, q=1, dist="t")
-    names = {"mu": "mu", "omega": "omega", "alpha": "alpha[1]", "beta": "beta[1]"}
-    parameters = {name: float(result.params[key]) for name, key in names.items()}
+    result = fitted(**model.form)
+    p = {name: float(result.params[key]) for name, key in model.estimated.items()}
     arch_variance = result.forecast(horizon=1, reindex=False).variance.to_numpy().item()
-    assert next_variance(parameters, returns().to_numpy()[None]).item() == pytest.approx(arch_variance, rel=1e-9)
+    assert model.next_variance(p, returns().to_numpy()[None]).item() == pytest.approx(arch_variance, rel=1e-9)
     bars = np.arange(2000, 5030, 500)
     windows = np.stack([returns().to_numpy()[bar - 1500 : bar] for bar in bars])
     np.testing.assert_allclose(
-        next_variance(parameters, windows), result.conditional_volatility.iloc[bars] ** 2, rtol=1e-6
+        model.next_variance(p, windows), result.conditional_volatility.iloc[bars] ** 2, rtol=1e-5
     )
+
+
+@FAMILY
+def test_the_errors_of_a_garch_have_mean_0_and_variance_1(model):
+    p = {"nu": 6.0, "eta": 6.0, "lambda": -0.2}
+    for z in (model.quantiles(p), model.draws(p, 30)):
+        assert np.mean(z) == pytest.approx(0, abs=0.01)
+        assert np.var(z) == pytest.approx(1, abs=0.05)
+    below = np.mean(model.draws(p, 30)[..., None] < model.quantiles(p)[[20, 100, 180]], axis=(0, 1))
+    np.testing.assert_allclose(below, LEVELS[[20, 100, 180]], atol=0.01)
 
 
 def test_garch_t_forecasts_variance_as_the_formula_says():
     """v[h] = v + (alpha + beta)^(h-1) (v[1] - v) with v the unconditional variance: simulated by garch-t within 2 %."""
     parameters = {"mu": 0.0, "omega": 0.05, "alpha": 0.08, "beta": 0.9, "nu": 8.0}
     model = GarchT(simulations=40_000)
-    draws = model._draws(parameters["nu"], 7) * math.sqrt(6 / 8)
+    draws = model.draws(parameters, 7)
     start, level, decay = 6.0, 0.05 / 0.02, 0.98
     for h in (1, 3, 7):
         expected = sum(level + decay**step * (start - level) for step in range(h))
-        *_, simulated = (sums.var() for sums in _sums(parameters, np.array([start]), draws[:h]))
+        *_, simulated = (sums.var() for sums in model.sums(parameters, np.array([start]), draws[:h]))
         assert simulated == pytest.approx(expected, rel=0.02)
 
 
@@ -82,8 +95,8 @@ def test_a_window_with_little_past_is_filtered_as_if_alone():
     batch = np.stack([returns().to_numpy()[k : k + 100] for k in (0, 400, 800)])
     batch[1, :70] = np.nan
     batch[2, :40] = np.nan
-    together = next_variance(parameters, batch)
+    together = GarchT().next_variance(parameters, batch)
     for row, found in zip(batch, together, strict=True):
-        assert next_variance(parameters, row[None]).item() == found
+        assert GarchT().next_variance(parameters, row[None]).item() == found
         known = row[~np.isnan(row)]
-        assert next_variance(parameters, known[None]).item() == pytest.approx(found, rel=1e-12)
+        assert GarchT().next_variance(parameters, known[None]).item() == pytest.approx(found, rel=1e-12)

@@ -59,7 +59,8 @@ FLOORS = """
     forecaster diagnosis verdict predictions
     training
     models.layers
-    models.naive models.ewma_t models.garch_t models.seed_lstm models.lstm_t
+    models.naive models.drift models.ewma_t models.garch models.season_t models.linear_t
+    models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.lstm_t
     models
     recipe
     fitted workers

@@ -23,6 +23,8 @@ from .feed import Interval
 # Expected ln(high / low)^2 of a driftless Brownian motion is 4 ln 2 times its variance (Parkinson 1980,
 # "The extreme value method for estimating the variance of the rate of return", J. Business 53).
 PARKINSON = 1.0 / (4.0 * np.log(2.0))
+# Added to variances: where nothing moves, they can be divided by and have a logarithm.
+_STILL = 1e-8
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,28 @@ register(
 )
 
 
+def _range_variance() -> pl.Expr:
+    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
+
+
+def _range_volatility(decay: float) -> Feature:
+    """A bar that did not move does not make it 0: it is an average."""
+
+    def expression(_: Interval) -> pl.Expr:
+        return (_range_variance().ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + _STILL).sqrt()
+
+    name = f"range_volatility_{round(100 * decay)}"
+    return Feature(name, expression, 20, f"root of Parkinson's range variance, exponential average, decay {decay}")
+
+
+register(Feature("range_variance", lambda _: _range_variance() + _STILL, 0, "Parkinson's range variance of the bar"))
+for _decay in (0.8, 0.85, 0.9, 0.95):
+    register(_range_volatility(_decay))
+
+
 # The inputs of lstm-t. Averages are normalised by their weights, so that the start needs no guess; after MIX_WARM_UP
 # bars they can be trusted.
 MIX_WARM_UP = 60
-# Added to variances before the logarithm: a bar that does not move has a finite one.
-_STILL = 1e-8
-
-
-def _range_variance() -> pl.Expr:
-    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
 
 
 def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:
@@ -166,6 +181,10 @@ def _shock() -> pl.Expr:
 def _volume_surprise() -> pl.Expr:
     volume = pl.col("volume").log1p()
     return (volume - volume.ewm_mean(alpha=0.1, adjust=True).shift(1)).clip(-2, 2)
+
+
+def _bars(interval: Interval, days: float) -> int:
+    return max(1, interval.bars(timedelta(days=days)))
 
 
 def _week(interval: Interval) -> pl.Expr:
@@ -224,11 +243,38 @@ for _feature in (
     register(_feature)
 
 
+# Of the last day, week and month, whatever a bar's length (Corsi 2009, in `models/har_t.py`).
+
+
+def _range_average(interval: Interval, days: float) -> pl.Expr:
+    return (_range_variance() + _STILL).rolling_mean(_bars(interval, days), min_samples=1)
+
+
+def _log_range(days: float) -> Callable[[Interval], pl.Expr]:
+    return lambda interval: _range_average(interval, days).log() / 2
+
+
+def _opens_on(weekday: int) -> Callable[[Interval], pl.Expr]:
+    return lambda interval: (_week(interval) * 7).floor().eq(weekday).cast(pl.Float64)
+
+
+for _feature in (
+    Feature(
+        "range_volatility_30d",
+        lambda i: _range_average(i, 30).sqrt(),
+        30,
+        "root of Parkinson's range variance, average of the last 30 days, per bar",
+    ),
+    Feature("range_day", _log_range(1), 0, "logarithm of the same over the last day"),
+    Feature("range_week", _log_range(7), 7, "logarithm of the same over the last week"),
+    Feature("range_month", _log_range(30), 30, "logarithm of the same over the last 30 days"),
+    Feature("saturday", _opens_on(5), 0, "1 if the next bar opens on a Saturday (UTC), 0 if not"),
+    Feature("monday", _opens_on(0), 0, "1 if the next bar opens on a Monday (UTC), 0 if not"),
+):
+    register(_feature)
+
+
 # From outside series. Each column steps when a value is published, so spans are days of the clock and not rows.
-
-
-def _bars(interval: Interval, days: float) -> int:
-    return max(1, interval.bars(timedelta(days=days)))
 
 
 def _average(values: pl.Expr, interval: Interval, days: float) -> pl.Expr:

@@ -16,6 +16,9 @@ SAMPLE = 3
 # Settings that make a registered model's fit quick.
 QUICK = {
     "garch-t": {"simulations": 200},
+    "gjr-skewt": {"simulations": 200},
+    "egarch-skewt": {"simulations": 200},
+    "boosted-q": {"trees": 5},
     "seed-lstm": {"epochs": 1, "batch": 128},
     "lstm-t": {"epochs": 1, "units": 4, "scored": 16},
 }

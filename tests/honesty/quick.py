@@ -5,6 +5,9 @@ from coincast.models import model_named
 
 QUICK = {
     "garch-t": {"simulations": 200},
+    "gjr-skewt": {"simulations": 200},
+    "egarch-skewt": {"simulations": 200},
+    "boosted-q": {"trees": 5},
     "seed-lstm": {"epochs": 2},
     "lstm-t": {"epochs": 2, "units": 4, "scored": 16},
 }

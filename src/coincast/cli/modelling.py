@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
     from ..runs import Run
 
-ALL_MODELS = "naive,naive-conformal,ewma-t,garch-t,seed-lstm,lstm-t"
+ALL_MODELS = "naive,naive-conformal,ewma-t,garch-t,har-t,seed-lstm,lstm-t"
 TEST_SHARE = 0.3
 # `run` shows the classic network as it is always shown: fitted once, on one chronological split. In a backtest it is
 # refitted at its own pace.

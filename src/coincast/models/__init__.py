@@ -13,9 +13,18 @@ from ..forecaster import Forecaster
 
 MODELS: dict[str, str | type[Forecaster]] = {
     "naive": "naive.Naive",
+    "drift": "drift.Drift",
     "naive-conformal": "naive.NaiveConformal",
     "ewma-t": "ewma_t.EwmaT",
-    "garch-t": "garch_t.GarchT",
+    "ewma-fhs": "ewma_fhs.EwmaFhs",
+    "range-t": "range_t.RangeT",
+    "season-t": "season_t.SeasonT",
+    "har-t": "har_t.HarT",
+    "linear-t": "linear_t.LinearT",
+    "boosted-q": "boosted.BoostedQ",
+    "garch-t": "garch.GarchT",
+    "gjr-skewt": "garch.GjrSkewT",
+    "egarch-skewt": "garch.EgarchSkewT",
     "seed-lstm": "seed_lstm.SeedLstm",
     "lstm-t": "lstm_t.LstmT",
 }

@@ -29,22 +29,8 @@ from ..student_t import quantiles
 from ..training import AT_ONCE, Dataset, Training, from_arrays, respond, split, student_t_nll, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, dropout
+from .linear_t import INPUTS, expected_move
 
-INPUTS = (
-    "shock",
-    "shock_size",
-    "returns_70",
-    "returns_94",
-    "returns_985",
-    "range_0",
-    "range_70",
-    "range_90",
-    "range_985",
-    "volume_surprise",
-    "week_sine",
-    "week_cosine",
-    "weekend",
-)
 LEAST_DOF = 2.1
 
 
@@ -192,7 +178,7 @@ class LstmT:
         return Fit({**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}, history)
 
     def _in_volatility(self, windows: Windows) -> Float[np.ndarray, "bar horizon"]:
-        return windows.targets / _expected(windows.rows[:, -1], windows.horizons)
+        return windows.targets / expected_move(windows.rows[:, -1], windows.horizons)
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """The seeds' Student-t quantiles, averaged, times the volatility at the origin and the root of the horizon."""
@@ -205,9 +191,4 @@ class LstmT:
             location, scale = self.shrinkage * answer[..., 0], self.inflation * np.exp(answer[..., 1])
             values = location[..., None] + scale[..., None] * quantiles(answer[..., 2], LEVELS)
             standardised.append(values.mean(axis=0))
-        return np.concatenate(standardised) * _expected(volatility, windows.horizons)[:, :, None]
-
-
-def _expected(volatility: Float[np.ndarray, " bar"], horizons: tuple[int, ...]) -> Float[np.ndarray, "bar horizon"]:
-    """How far the price moves over each horizon if every bar's volatility is this one and bars do not depend."""
-    return volatility[:, None] * np.sqrt(np.array(horizons))
+        return np.concatenate(standardised) * expected_move(volatility, windows.horizons)[:, :, None]

@@ -27,10 +27,11 @@ _HUES = {
     "naive-conformal": "slate",
     "ewma-t": "green",
     "garch-t": "orange",
+    "har-t": "sky",
     "seed-lstm": "purple",
     "lstm-t": "blue",
 }
-_SPARE = ("sky", "yellow")
+_SPARE = ("yellow",)
 
 
 def colour(role: str) -> str:
