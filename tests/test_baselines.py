@@ -20,7 +20,7 @@ from coincast.models.ewma_fhs import EwmaFhs
 from coincast.models.har_t import HarT
 from coincast.models.linear_t import LinearT
 from coincast.models.range_t import RangeT
-from coincast.models.season_t import SeasonT, bars_a_week, slots_of
+from coincast.models.season_t import SeasonT, slots_of
 from coincast.recipe import Recipe
 from coincast.scores import score
 from coincast.student_t import regress
@@ -172,7 +172,7 @@ def test_the_profile_of_the_week_is_found(hours):
     bars = np.arange(168)
     first = int(slots_of(hours.candles.time[:1], hours.candles.feed.interval)[0])
     planted = 1 + 0.5 * np.sin(2 * np.pi * ((bars - first) % 168) / 168)
-    assert len(state["profile"]) == bars_a_week(hours.candles.feed.interval) == 168
+    assert len(state["profile"]) == 168
     assert np.corrcoef(state["profile"], planted)[0, 1] > 0.9
 
 

@@ -49,6 +49,9 @@ FLOORS = """
     external.archive external.reading
     external.download
     external panel
+    features.feature
+    features.volatility features.outside
+    features.week
     features
     windows forecast
     worlds
@@ -58,10 +61,10 @@ FLOORS = """
     scores
     forecaster diagnosis verdict predictions
     training
-    models.layers
+    models.layers models.scaled
     models.naive models.drift models.ewma_t models.garch models.season_t models.linear_t
-    models.ewma_fhs models.range_t models.har_t models.seed_lstm models.lstm_t
-    models.boosted
+    models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.network_t
+    models.lstm_t models.lstm_attention models.gru_t models.tcn_t
     models
     recipe
     fitted workers

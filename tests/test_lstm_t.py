@@ -13,7 +13,10 @@ from coincast.errors import DataError
 from coincast.features import compute
 from coincast.forecast import LEVELS
 from coincast.forecaster import unwatched
-from coincast.models.lstm_t import INPUTS, Build, LstmT
+from coincast.models.layers import LSTM
+from coincast.models.lstm_t import LstmT
+from coincast.models.network_t import Build
+from coincast.models.scaled import INPUTS
 from coincast.training import from_arrays
 from coincast.windows import Scaler, cut
 from coincast.worlds import Law, draw
@@ -78,7 +81,26 @@ def by_hand(candles):
     ratios = [of_returns(d) - mix for d in (0.7, 0.94, 0.985)] + [of_ranges(d) - mix for d in (0.0, 0.7, 0.9, 0.985)]
     columns = [shock, np.abs(shock), *(np.clip(ratio, -2.5, 2.5) for ratio in ratios), surprise]
     columns += [np.sin(angle), np.cos(angle), np.array([time.weekday() >= 5 for time in opens], dtype=float)]
+    columns += [np.array([time.weekday() == day for time in opens], dtype=float) for day in (5, 0)]
+    week = weeks(ranges + 1e-8)
+    columns += [np.log(week[:-7]), np.log(week[1:-6]), np.log(week[1:-6])]
+    columns += [
+        [np.log(np.mean(ranges[max(t - d, 0) : t + 1] + 1e-8)) / 2 for t in range(len(close))] for d in (0, 6, 29)
+    ]
     return np.stack([*columns, np.exp(mix)], axis=1)
+
+
+def weeks(variance):
+    """How wide each weekday is beside the average one, told seven days later; 1 for the first week."""
+    usual = average(variance, 7 / 8)
+    width = np.sqrt(variance[1:] / usual[:-1])
+    raw = np.ones(8)
+    for t in range(len(width)):
+        same = width[t::-7]
+        weights = 0.5 ** (np.arange(len(same)) / 26)
+        raw = np.append(raw, ((weights * same).sum() + 4) / (weights.sum() + 4))
+    even = [raw[t] / np.sqrt(np.mean(raw[t - 6 : t + 1] ** 2)) for t in range(8, len(raw))]
+    return np.concatenate([np.ones(8), even])
 
 
 def test_inputs_are_what_a_loop_over_bars_makes(candles):
@@ -102,7 +124,7 @@ def heard(build, x, scored, key=None):
 
 def test_network_starts_at_the_volatility():
     x = np.random.default_rng(0).normal(size=(64, 50, 3)).astype(np.float32)
-    build = Build(inputs=3, units=8, horizons=2, dropout=0.3, location=0.3)
+    build = Build(LSTM, inputs=3, units=8, horizons=2, dropout=0.3, location=0.3)
     location, log_scale, dof = np.moveaxis(np.asarray(heard(build, x, 1)[0]), -1, 0)
     assert np.abs(location).max() < 0.02
     assert np.abs(log_scale).max() < 0.05
@@ -110,7 +132,7 @@ def test_network_starts_at_the_volatility():
 
 
 def test_dropout_leaves_out_the_same_units_along_a_chunk():
-    build = Build(inputs=3, units=8, horizons=1, dropout=0.5, location=0.3)
+    build = Build(LSTM, inputs=3, units=8, horizons=1, dropout=0.5, location=0.3)
     x = np.ones((128, 1, 3), dtype=np.float32)
     noisy, calm = (np.asarray(heard(build, x, 30, key)) for key in (jax.random.key(1), None))
     # Under a constant input the hidden state comes to rest; what is heard of it would flicker with a mask a bar.
@@ -125,7 +147,7 @@ def answer(network, x):
 def test_forecast_is_the_average_of_the_seeds_quantiles(windows, fit):
     asked = windows.newest(3)
     values = QUICK.predict(fit.state, asked)
-    networks = from_arrays(Build(len(INPUTS), QUICK.units, 2, QUICK.dropout, QUICK.location), fit.state)
+    networks = from_arrays(Build(LSTM, len(INPUTS), QUICK.units, 2, QUICK.dropout, QUICK.location), fit.state)
     scaler = Scaler(fit.state["offset"], fit.state["scale"])
     for row, last in enumerate(asked.last):
         x = scaler(windows.rows[last - QUICK.lookback + 1 : last + 1])[:, None, :-1].astype(np.float32)

@@ -14,7 +14,7 @@ from coincast.errors import RecipeError
 from coincast.external import Outside, join
 from coincast.feed import from_numpy
 from coincast.fitted import fit, predict
-from coincast.models.lstm_t import INPUTS
+from coincast.models.scaled import INPUTS
 from coincast.recipe import Recipe, read_settings, recipes
 from coincast.rows import COLUMNS, Rows
 from coincast.runs import Run, walk

@@ -23,8 +23,7 @@ from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles
 from ..windows import Windows
-from .har_t import CALENDAR
-from .linear_t import INPUTS, expected_move
+from .scaled import INPUTS, expected_move, lessons
 
 if TYPE_CHECKING:
     import lightgbm
@@ -41,7 +40,7 @@ class BoostedQ:
     Args:
         volatility: the feature that returns are divided by, per bar.
         inputs: the features that trees divide by.
-        half_life: bars in which a past origin loses half its weight.
+        half_life: days in which a past origin loses half its weight.
         trees: of each forest.
         leaves: of each tree.
         rate: learning rate.
@@ -51,7 +50,7 @@ class BoostedQ:
 
     name: ClassVar[str] = "boosted-q"
     volatility: str = "volatility_mix"
-    inputs: tuple[str, ...] = (*INPUTS, *CALENDAR[1:])
+    inputs: tuple[str, ...] = INPUTS
     half_life: float = 1000.0
     trees: int = 60
     leaves: int = 4
@@ -74,9 +73,7 @@ class BoostedQ:
             RecipeError: LightGBM is not installed.
         """
         fold.demand_settled()
-        rows = fold.rows[fold.last]
-        z = fold.y / expected_move(rows[:, -1], fold.horizons)
-        weights = 0.5 ** ((fold.last[-1] - fold.last) / self.half_life)
+        rows, z, weights = lessons(fold, self.half_life)
         state = {}
         for column, horizon in enumerate(fold.horizons):
             known = np.isfinite(z[:, column])

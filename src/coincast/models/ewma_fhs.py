@@ -17,7 +17,7 @@ from jaxtyping import Float
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..windows import Windows
-from .linear_t import expected_move
+from .scaled import expected_move
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The parts the networks are built from: a dense layer, dropout, and the LSTM with its gradient written out.
+"""The parts the networks are built from: a dense layer, dropout, the LSTM with its gradient written out, the GRU, and
+the causal convolution.
 
 Arrays are time-major, `(bar, batch, feature)`: a recurrence walks along the first axis.
 """
@@ -137,3 +138,58 @@ def _recur_backward(
 
 
 _recur.defvjp(_recur_forward, _recur_backward)
+
+
+class GRU(eqx.Module):
+    """Gated recurrent unit from zero state, as Keras lays it out with `reset_after=True`: gates update, reset, new.
+
+        z, r = sigmoid(a_z + b_z), sigmoid(a_r + b_r)       a = x[t] @ kernel + bias,  b = h[t-1] @ recurrent + inner
+        h[t] = z h[t-1] + (1 - z) tanh(a_n + r b_n)
+
+    Glorot-uniform kernel, orthogonal recurrent kernel, zero biases.
+    """
+
+    kernel: Float[Array, "input 3*unit"]
+    recurrent: Float[Array, "unit 3*unit"]
+    bias: Float[Array, " 3*unit"]
+    inner: Float[Array, " 3*unit"]
+
+    def __init__(self, inputs: int, units: int, key: PRNGKeyArray) -> None:
+        kernel_key, recurrent_key = jax.random.split(key)
+        self.kernel = jax.nn.initializers.glorot_uniform()(kernel_key, (inputs, 3 * units))
+        self.recurrent = jax.nn.initializers.orthogonal()(recurrent_key, (units, 3 * units))
+        self.bias = jnp.zeros(3 * units)
+        self.inner = jnp.zeros(3 * units)
+
+    def __call__(self, x: Float[Array, "bar batch input"]) -> Float[Array, "bar batch unit"]:
+        """The hidden state after each bar."""
+
+        def step(hidden: Array, drive: Array) -> tuple[Array, Array]:
+            a_z, a_r, a_n = jnp.split(drive, 3, axis=-1)
+            b_z, b_r, b_n = jnp.split(hidden @ self.recurrent + self.inner, 3, axis=-1)
+            update = jax.nn.sigmoid(a_z + b_z)
+            new = jnp.tanh(a_n + jax.nn.sigmoid(a_r + b_r) * b_n)
+            hidden = update * hidden + (1 - update) * new
+            return hidden, hidden
+
+        drive = x @ self.kernel + self.bias
+        return jax.lax.scan(step, jnp.zeros((*x.shape[1:-1], len(self.recurrent))), drive)[1]
+
+
+class CausalConvolution(eqx.Module):
+    """`x[t] @ kernel[0] + x[t-d] @ kernel[1] + x[t-2d] @ kernel[2] + bias`, zeros before the first bar."""
+
+    kernel: Float[Array, "3 input output"]
+    bias: Float[Array, " output"]
+    dilation: int = eqx.field(static=True)
+
+    def __init__(self, inputs: int, outputs: int, dilation: int, key: PRNGKeyArray) -> None:
+        self.kernel = jax.nn.initializers.glorot_uniform(in_axis=(0, 1), out_axis=2)(key, (3, inputs, outputs))
+        self.bias = jnp.zeros(outputs)
+        self.dilation = dilation
+
+    def __call__(self, x: Float[Array, "bar batch input"]) -> Float[Array, "bar batch output"]:
+        """The convolution at each bar, which sees none after itself."""
+        padded = jnp.concatenate([jnp.zeros((2 * self.dilation, *x.shape[1:])), x])
+        lags = [padded[2 * self.dilation - lag : len(padded) - lag] for lag in (0, self.dilation, 2 * self.dilation)]
+        return jnp.einsum("ltbi,lio->tbo", jnp.stack(lags), self.kernel) + self.bias

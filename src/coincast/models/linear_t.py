@@ -21,22 +21,7 @@ from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles, regress
 from ..windows import Scaler, Windows
-
-INPUTS = (
-    "shock",
-    "shock_size",
-    "returns_70",
-    "returns_94",
-    "returns_985",
-    "range_0",
-    "range_70",
-    "range_90",
-    "range_985",
-    "volume_surprise",
-    "week_sine",
-    "week_cosine",
-    "weekend",
-)
+from .scaled import INPUTS, expected_move, lessons
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,7 @@ class LinearT:
     Args:
         volatility: the feature that returns are divided by, per bar.
         inputs: the features that correct it; none for the volatility alone.
-        half_life: bars in which a past origin loses half its weight.
+        half_life: days in which a past origin loses half its weight.
         ridge: penalty on the squared slopes, in origins.
     """
 
@@ -68,16 +53,13 @@ class LinearT:
         """A regression for each horizon."""
         fold.demand_settled()
         scaler = Scaler.standard(fold)
-        rows, y, origin = (np.concatenate(parts) for parts in zip(*map(_learnt_from, fold.panel), strict=True))
+        rows, z, weights = lessons(fold, self.half_life)
         inputs = scaler(rows)[:, :-1]
-        expected = expected_move(rows[:, -1], fold.horizons)
-        weights = 0.5 ** ((origin.max() - origin) / fold.feed.interval.step / self.half_life)
         found = []
         for column, horizon in enumerate(fold.horizons):
-            z = y[:, column] / expected[:, column]
-            known = np.isfinite(z)
+            known = np.isfinite(z[:, column])
             # Overlapping returns over h bars hold 1 / h of the information.
-            found.append(regress(z[known], inputs[known], weights[known], self.ridge * horizon))
+            found.append(regress(z[known, column], inputs[known], weights[known], self.ridge * horizon))
             watch(column + 1, len(fold.horizons), f"{horizon} ahead")
         return Fit(
             {
@@ -97,13 +79,3 @@ class LinearT:
         log_scale = state["intercept"] + np.stack([state["slopes"] @ one for one in inputs])
         scale = expected_move(rows[:, -1], windows.horizons) * np.exp(log_scale)
         return scale[:, :, None] * quantiles(state["dof"], LEVELS)
-
-
-def _learnt_from(windows: Windows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, labels and origins of the windows."""
-    return windows.rows[windows.last], windows.y, windows.origin
-
-
-def expected_move(volatility: Float[np.ndarray, " bar"], horizons: tuple[int, ...]) -> Float[np.ndarray, "bar horizon"]:
-    """How far the price moves over each horizon if every bar's volatility is this one and bars do not depend."""
-    return volatility[:, None] * np.sqrt(np.array(horizons))

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.signal import lfilter
 
 from ..candles import Times
+from ..features.feature import bars_of
+from ..features.week import profile
 from ..feed import Interval
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles, regress
 from ..windows import Windows
 
-WEEK = timedelta(weeks=1)
 # 1970-01-01 was a Thursday: the week begins on the Monday before.
 MONDAY = np.datetime64("1969-12-29", "us")
 
@@ -36,16 +35,12 @@ class SeasonT:
 
     Args:
         decay: of the average.
-        half_life: weeks in which a past range loses half its weight in the profile.
-        strength: weeks of an even profile that the one found is mixed with, so that rare bars do not shape it.
         window: past origins whose returns fit shape and scale; the latest ones.
         lookback: ranges averaged.
     """
 
     name: ClassVar[str] = "season-t"
     decay: float = 0.93
-    half_life: float = 26.0
-    strength: float = 4.0
     window: int = 6000
     lookback: int = 96
     at_least: int = 24
@@ -55,65 +50,52 @@ class SeasonT:
     def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         """The profile, then shape and scale for each horizon."""
         fold.demand_settled()
-        profile = self._profile(fold)
+        week = self._profile(fold)
         recent = fold.newest(self.window)
-        expected = self._expected(recent, profile)
+        expected = self._expected(recent, week)
         found = []
         for column in range(len(recent.horizons)):
             z = recent.y[:, column] / expected[:, column]
             z = z[np.isfinite(z)]
             found.append(regress(z, np.zeros((len(z), 0)), np.ones(len(z)), 0.0))
         relative = np.exp([one.intercept for one in found])
-        return Fit({"profile": profile, "relative": relative, "dof": np.array([one.dof for one in found])})
+        return Fit({"profile": week, "relative": relative, "dof": np.array([one.dof for one in found])})
 
     def _profile(self, fold: Windows) -> Float[np.ndarray, " slot"]:
-        """How wide each slot of the week is beside the average of a week before it; 1 on average.
-
-        Beside a shorter average a slow season would not show: that average follows it.
-        """
-        variance = fold.rows[np.isfinite(fold.rows[:, 0]), 0]
-        slots = slots_of(fold.known_at[-len(variance) :] - fold.feed.interval.step, fold.feed.interval)
-        bars = bars_a_week(fold.feed.interval)
-        decay = 1 - 1 / (bars + 1)
-        usual = lfilter([1 - decay], [1, -decay], variance, zi=[decay * variance[0]])[0]
-        width = np.sqrt(variance[1:] / usual[:-1])
-        weight = 0.5 ** (np.arange(len(width) - 1, -1, -1) / bars / self.half_life)
-        even = self.strength * np.average(width, weights=weight)
-        total = np.bincount(slots[1:], weight * width, minlength=bars) + even
-        found = total / (np.bincount(slots[1:], weight, minlength=bars) + self.strength)
-        return np.asarray(found / np.sqrt(np.mean(found**2)))
+        """How wide each slot of the week was when it came last."""
+        bars = bars_of(fold.feed.interval, 7)
+        along = profile(fold.rows[:, 0], bars)[-bars:]
+        slots = slots_of(fold.known_at[-len(along) :] - fold.feed.interval.step, fold.feed.interval)
+        found = np.ones(bars)
+        found[slots] = along
+        return found
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the scaled Student-t."""
         scale = self._expected(windows, state["profile"]) * state["relative"]
         return scale[:, :, None] * quantiles(state["dof"], LEVELS)
 
-    def _expected(self, windows: Windows, profile: Float[np.ndarray, " slot"]) -> Float[np.ndarray, "window horizon"]:
+    def _expected(self, windows: Windows, week: Float[np.ndarray, " slot"]) -> Float[np.ndarray, "window horizon"]:
         """How far the price moves over each horizon if the volatility stays and the week goes on as it does."""
-        average = np.concatenate([self._average(batch, profile) for batch in windows.batches(4096)])
+        average = np.concatenate([self._average(batch, week) for batch in windows.batches(4096)])
         slots = slots_of(windows.origin, windows.feed.interval)
         longest = max(windows.horizons)
         # As often round the week as the longest sum needs.
-        ahead = np.tile(profile**2, 1 + -(-longest // len(profile)))
+        ahead = np.tile(week**2, 1 + -(-longest // len(week)))
         sums = np.concatenate([[0.0], np.cumsum(ahead)])
         variance = sums[slots[:, None] + np.array(windows.horizons)] - sums[slots][:, None]
         return np.sqrt(average[:, None] * variance)
 
-    def _average(self, windows: Windows, profile: Float[np.ndarray, " slot"]) -> Float[np.ndarray, " window"]:
+    def _average(self, windows: Windows, week: Float[np.ndarray, " slot"]) -> Float[np.ndarray, " window"]:
         """The exponential average of each window's ranges, the week taken out."""
         variance = windows.x[..., 0]
         back = np.arange(1 - self.lookback, 1)
         last = slots_of(windows.origin - windows.feed.interval.step, windows.feed.interval)
-        even = variance / profile[(last[:, None] + back) % len(profile)] ** 2
+        even = variance / week[(last[:, None] + back) % len(week)] ** 2
         weight = np.where(np.isnan(even), 0.0, self.decay**-back)
         return np.asarray((weight * np.nan_to_num(even)).sum(axis=1) / weight.sum(axis=1))
 
 
-def bars_a_week(interval: Interval) -> int:
-    """One, where a bar is a week."""
-    return max(1, interval.bars(WEEK))
-
-
 def slots_of(opens: Times, interval: Interval) -> Int[np.ndarray, " bar"]:
     """Which bar of the week each is, 0 for the one that opens on Monday at 00:00."""
-    return np.asarray(((opens - MONDAY) // interval.step) % bars_a_week(interval))
+    return np.asarray(((opens - MONDAY) // interval.step) % bars_of(interval, 7))

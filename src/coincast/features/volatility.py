@@ -1,0 +1,144 @@
+"""How far a price moved: returns, ranges, their averages, and how today's differ from last week's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from ..feed import Interval
+from .feature import Feature, bars_of, register
+
+# Expected ln(high / low)^2 of a driftless Brownian motion is 4 ln 2 times its variance (Parkinson 1980,
+# "The extreme value method for estimating the variance of the rate of return", J. Business 53).
+PARKINSON = 1.0 / (4.0 * np.log(2.0))
+# Added to variances: where nothing moves, they can be divided by and have a logarithm.
+STILL = 1e-8
+
+
+def _log_return() -> pl.Expr:
+    return pl.col("close").log().diff()
+
+
+def _variance(decay: float) -> pl.Expr:
+    """RiskMetrics: v[t] = decay v[t-1] + (1 - decay) r[t]^2, started at the first squared return."""
+    return _log_return().pow(2).ewm_mean(alpha=1 - decay, adjust=False, ignore_nulls=True)
+
+
+register(Feature("close", lambda _: pl.col("close"), 0, "closing price, quote currency"))
+register(Feature("log_return", lambda _: _log_return(), 1, "ln(close / previous close)"))
+register(
+    Feature(
+        "volatility_94",
+        lambda _: _variance(0.94).sqrt(),
+        20,
+        "root of the squared log-returns' exponential average with decay 0.94 (RiskMetrics), per bar",
+    )
+)
+
+
+def range_variance() -> pl.Expr:
+    """Parkinson's estimate of a bar's variance; 0 where high and low are one."""
+    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
+
+
+def _range_volatility(decay: float) -> Feature:
+    """A bar that did not move does not make it 0: it is an average."""
+
+    def expression(_: Interval) -> pl.Expr:
+        return (range_variance().ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + STILL).sqrt()
+
+    name = f"range_volatility_{round(100 * decay)}"
+    return Feature(name, expression, 20, f"root of Parkinson's range variance, exponential average, decay {decay}")
+
+
+register(Feature("range_variance", lambda _: range_variance() + STILL, 0, "Parkinson's range variance of the bar"))
+for _decay in (0.8, 0.85, 0.9, 0.95):
+    register(_range_volatility(_decay))
+
+
+# The inputs of lstm-t. Averages are normalised by their weights, so that the start needs no guess; after MIX_WARM_UP
+# bars they can be trusted.
+MIX_WARM_UP = 60
+
+
+def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:
+    """Logarithm of the root of a variance's exponential average."""
+    return (variance.ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + STILL).log() / 2
+
+
+def _log_mix() -> pl.Expr:
+    """Half from the ranges of the last days, half from the returns of the last weeks."""
+    return (_log_volatility(range_variance(), 0.8) + _log_volatility(_log_return().pow(2), 0.97)) / 2
+
+
+def _shock() -> pl.Expr:
+    return (_log_return() / _log_mix().shift(1).exp()).clip(-5, 5)
+
+
+def _volume_surprise() -> pl.Expr:
+    volume = pl.col("volume").log1p()
+    return (volume - volume.ewm_mean(alpha=0.1, adjust=True).shift(1)).clip(-2, 2)
+
+
+def _against_mix(name: str, variance: Callable[[], pl.Expr], decay: float, says: str) -> Feature:
+    def expression(_: Interval) -> pl.Expr:
+        return (_log_volatility(variance(), decay) - _log_mix()).clip(-2.5, 2.5)
+
+    return Feature(name, expression, MIX_WARM_UP, f"ln(volatility of {says} / volatility_mix), within 2.5")
+
+
+def _square_return() -> pl.Expr:
+    return _log_return().pow(2)
+
+
+for _feature in (
+    Feature(
+        "volatility_mix",
+        lambda _: _log_mix().exp(),
+        MIX_WARM_UP,
+        "geometric mean of Parkinson's range volatility (exponential average, decay 0.8) and of the returns' (0.97)",
+    ),
+    Feature("shock", lambda _: _shock(), MIX_WARM_UP, "log-return / volatility_mix of the bar before, within 5"),
+    Feature("shock_size", lambda _: _shock().abs(), MIX_WARM_UP, "absolute value of shock"),
+    _against_mix("returns_70", _square_return, 0.7, "returns, decay 0.7"),
+    _against_mix("returns_94", _square_return, 0.94, "returns, decay 0.94"),
+    _against_mix("returns_985", _square_return, 0.985, "returns, decay 0.985"),
+    _against_mix("range_0", range_variance, 0.0, "this bar's range"),
+    _against_mix("range_70", range_variance, 0.7, "ranges, decay 0.7"),
+    _against_mix("range_90", range_variance, 0.9, "ranges, decay 0.9"),
+    _against_mix("range_985", range_variance, 0.985, "ranges, decay 0.985"),
+    Feature(
+        "volume_surprise",
+        lambda _: _volume_surprise(),
+        MIX_WARM_UP,
+        "ln(1 + volume) less its exponential average (decay 0.9) one bar before, within 2",
+    ),
+):
+    register(_feature)
+
+
+# Of the last day, week and month, whatever a bar's length (Corsi 2009, in `models/har_t.py`).
+
+
+def _range_average(interval: Interval, days: float) -> pl.Expr:
+    return (range_variance() + STILL).rolling_mean(bars_of(interval, days), min_samples=1)
+
+
+def _log_range(days: float) -> Callable[[Interval], pl.Expr]:
+    return lambda interval: _range_average(interval, days).log() / 2
+
+
+for _feature in (
+    Feature(
+        "range_volatility_30d",
+        lambda i: _range_average(i, 30).sqrt(),
+        30,
+        "root of Parkinson's range variance, average of the last 30 days, per bar",
+    ),
+    Feature("range_day", _log_range(1), 0, "logarithm of the same over the last day"),
+    Feature("range_week", _log_range(7), 7, "logarithm of the same over the last week"),
+    Feature("range_month", _log_range(30), 30, "logarithm of the same over the last 30 days"),
+):
+    register(_feature)
