@@ -25,6 +25,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
+from ..space import Choice, Range, Space
 from ..student_t import quantiles
 from ..training import AT_ONCE, Dataset, Training, from_arrays, respond, split, student_t_nll, to_arrays, train
 from ..windows import Scaler, Windows
@@ -101,6 +102,14 @@ class LstmT:
     """
 
     name: ClassVar[str] = "lstm-t"
+    space: ClassVar[Space] = {
+        "units": Choice((8, 16, 24, 32)),
+        "dropout": Choice((0.0, 0.15, 0.3, 0.45)),
+        "weight_decay": Choice((0.0, 0.1, 0.3)),
+        "rate": Range(5e-4, 1e-2, log=True),
+        "half_life": Range(200.0, 5_000.0, log=True),
+        "epochs": Choice((25, 50, 100)),
+    }
     volatility: str = "volatility_mix"
     inputs: tuple[str, ...] = INPUTS
     lookback: int = 64

@@ -21,6 +21,7 @@ from ..candles import Times
 from ..feed import Interval
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
+from ..space import Range, Space
 from ..student_t import quantiles, regress
 from ..windows import Windows
 
@@ -43,6 +44,11 @@ class SeasonT:
     """
 
     name: ClassVar[str] = "season-t"
+    space: ClassVar[Space] = {
+        "decay": Range(0.8, 0.99),
+        "half_life": Range(4.0, 200.0, log=True),
+        "strength": Range(0.5, 50.0, log=True),
+    }
     decay: float = 0.93
     half_life: float = 26.0
     strength: float = 4.0
