@@ -165,6 +165,8 @@ def test_naive_beside_it_is_no_change(found):
     bars = bars[known.observed[bars] & known.observed[bars + 1]]
     move = known.close[bars + 1] - known.close[bars]
     told = found.errors(found.naive)["1"]
+    shares = [found.naive[1][column] / found.trials[0].total[1][column] for column in range(len(HORIZONS))]
+    assert found.document()["naive"]["crps_ratio"] == pytest.approx(np.mean(shares))
     assert told["rmse"] == pytest.approx(np.sqrt(np.mean(move**2)))
     assert told["crps"] == pytest.approx(np.mean(np.abs(np.log(known.close[bars + 1] / known.close[bars]))))
 
@@ -178,6 +180,13 @@ def test_a_planted_optimum_is_found(sampler, tmp_path):
     assert done.gain > 0.01
     if done.importance:
         assert max(done.importance, key=done.importance.get) == "decay"
+
+
+def test_the_best_is_said_to_be_the_best_of_as_many_as_were_tried(tmp_path):
+    done = searched(tmp_path, recipe=Recipe(Toy(decay=TRUE_DECAY, wider=1.2), HORIZONS), trials=6, only=["wider"])
+    assert done.best.settings == {"wider": 1.0}
+    assert "Of 6 trials (4 repeated)" in done.headline
+    assert "the best of 2, chosen on these very days" in done.headline
 
 
 def test_where_nothing_is_better_the_default_stays(tmp_path):
@@ -337,9 +346,9 @@ def test_networks_of_equal_form_are_one_program(tmp_path):
     candles = candles_of(walk(300, seed=1))
     searched(tmp_path, recipe=recipe, candles=candles, until=candles.end, trials=1, only=["rate"])
     programs = _advance._cache_size()
-    done = searched(tmp_path, recipe=recipe, candles=candles, until=candles.end, trials=3, only=["rate"])
+    done = searched(tmp_path, recipe=recipe, candles=candles, until=candles.end, trials=2, only=["rate"])
     assert _advance._cache_size() == programs
-    assert len({trial.ratio for trial in done.trials}) == 3
+    assert len({trial.ratio for trial in done.trials}) == 2
 
 
 @pytest.mark.parametrize(("units", "layers"), [(16, 1), (50, 2), (8, 3)])
@@ -423,6 +432,9 @@ def test_the_table_fits_the_screen_and_ranks_the_trials(width, found, tmp_path):
     assert rows[0][0] == str(found.best.number)
     assert f"{found.best.ratio:.4f}" in rows[0]
     assert any(row[0] == "default" for row in rows)
+    [naive] = [line.split() for line in lines if line.startswith("  naive")]
+    assert naive[3] == f"{found.naive_ratio:.4f}"
+    assert (width < 100) or naive[5] == "1.000"
 
 
 def test_the_sample_has_enough_days_before_its_test():

@@ -126,13 +126,19 @@ class Tuning:
     def headline(self) -> str:
         """What came of it, and how far to trust it."""
         name, span = self.search.recipe.model.name, self.span
+        tried = len(self.trials) - self.counts["repeated"]
         if not self.best.number:
             return f"Of {self.budget}, none of {name} had a lower CRPS than the default settings from {span}."
         return (
             f"Of {self.budget}, number {self.best.number} of {name} had the lowest CRPS from {span}:"
-            f" {100 * self.gain:.2f} % below the default settings'. It is the best of {len(self.trials)}, chosen on"
+            f" {100 * self.gain:.2f} % below the default settings'. It is the best of {tried}, chosen on"
             " these very days, so expect less on others."
         )
+
+    @property
+    def naive_ratio(self) -> float:
+        """The CRPS of "no change" over the default's, averaged over horizons."""
+        return _ratio([self.naive], [self.trials[0].total])
 
     def errors(self, sums: Sums) -> dict[str, dict[str, float]]:
         """Mean CRPS, and RMSE in quote currency, by horizon."""
@@ -149,7 +155,7 @@ class Tuning:
             "budget": {"trials": len(self.trials), **self.counts},
             "best": self.best.number,
             "gain": self.gain,
-            "naive": self.errors(self.naive),
+            "naive": {"crps_ratio": self.naive_ratio, "horizons": self.errors(self.naive)},
             "importance": dict(self.importance),
             "recipe": {"digest": self.recipe.digest, **self.recipe.document()},
             "trials": [self._trial(trial) for trial in self.trials],

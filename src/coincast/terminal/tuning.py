@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..search import Sums
 from ..space import Setting
-from ..tuning import Trial, Tuning
+from ..tuning import Tuning
 from .marks import NOT_ADVICE, WIDE, bare
 
 # Trials shown, the default besides.
@@ -41,15 +42,18 @@ def _table(found: Tuning, width: int) -> Table:
     for name in ("trial", *search.space, "CRPS", *errors):
         table.add_column(name, justify="right", no_wrap=True)
     for trial in shown:
-        table.add_row(*_cells(found, trial, horizons))
+        name = str(trial.number) if trial.number else "default"
+        settings = [_setting(value) for value in trial.settings.values()]
+        table.add_row(name, *settings, f"{trial.ratio:.4f}", *_errors(found, trial.total, horizons))
+    spared = ["-"] * len(search.space)
+    table.add_row("naive", *spared, f"{found.naive_ratio:.4f}", *_errors(found, found.naive, horizons))
     return table
 
 
-def _cells(found: Tuning, trial: Trial, horizons: list[str]) -> list[str]:
-    own, naive = found.errors(trial.total), found.errors(found.naive)
-    errors = [cell for h in horizons for cell in (f"{own[h]['crps']:.5f}", f"{own[h]['rmse'] / naive[h]['rmse']:.3f}")]
-    name = str(trial.number) if trial.number else "default"
-    return [name, *(_setting(value) for value in trial.settings.values()), f"{trial.ratio:.4f}", *errors]
+def _errors(found: Tuning, sums: Sums, horizons: list[str]) -> list[str]:
+    own, naive = found.errors(sums), found.errors(found.naive)
+    pairs = [(f"{own[h]['crps']:.5f}", f"{own[h]['rmse'] / naive[h]['rmse']:.3f}") for h in horizons]
+    return [cell for pair in pairs for cell in pair]
 
 
 def _setting(value: Setting) -> str:
