@@ -23,7 +23,7 @@ from coincast.candles import Candles
 from coincast.clean import clean
 from coincast.feed import Feed, from_numpy
 from coincast.files import read
-from coincast.forecaster import Watch
+from coincast.forecaster import Watch, unwatched
 from coincast.models.lstm_t import LstmT
 from coincast.models.seed_lstm import UNITS, SeedLstm
 from coincast.recipe import Recipe
@@ -42,6 +42,8 @@ def main() -> None:
     print(f"matrix product of 1,024 x 1,024 floats, one thread: {peak:.0f} GFLOP/s\n")
     against_keras(peak)
     members_per_program()
+    trials_per_program()
+    another_rate()
     walk_forward()
 
 
@@ -129,6 +131,34 @@ def members_per_program() -> None:
         rate = members * training.batch * training.scored / seconds
         print(f"| {members} | {seconds * 1e3:.1f} | {rate:,.0f} |")
     print()
+
+
+def trials_per_program() -> None:
+    """seed-lstm's batch, by how many trials of a search would train in one program."""
+    training = SeedLstm().training
+    print("seed-lstm, one batch of every trial:\n")
+    print("| trials | ms | ms a trial |")
+    print("|---|---|---|")
+    for members in (1, 2, 4, 8):
+        seconds = seconds_a_batch(training, 1, 1, members)
+        print(f"| {members} | {seconds * 1e3:.1f} | {seconds / members * 1e3:.1f} |")
+    print()
+
+
+def another_rate() -> None:
+    """seed-lstm for three epochs on 850 bars, twice: what a trial costs whose form was compiled before."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    random = np.random.default_rng(0)
+    y = random.normal(size=(850, 1))
+    late = np.arange(850)[:, None] >= 720
+    dataset = Dataset(y, np.where(late, np.nan, y), np.where(late, y, np.nan), np.ones(1))
+    seconds = []
+    for rate in (1e-3, 3e-3):
+        began = perf_counter()
+        engine.train(SeedLstm(epochs=3, rate=rate).training, dataset, (0,), unwatched)
+        seconds.append(perf_counter() - began)
+    jax.config.update("jax_enable_compilation_cache", True)
+    print("seed-lstm, three epochs: {:.1f} s; then at another learning rate: {:.1f} s\n".format(*seconds))
 
 
 def walk_forward() -> None:

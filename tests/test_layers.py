@@ -10,7 +10,7 @@ import coincast
 
 # From the ground up. Modules on one line do not know each other.
 FLOORS = """
-    errors threads student_t progress
+    errors threads student_t progress space
     feed output
     candles
     rows
@@ -85,6 +85,8 @@ FLOORS = """
     gallery.exhibit gallery.scene
     gallery.curator
     gallery
+    search
+    tuning
     runs
     value.costs value.sharpe value.bands value.allocations
     value.account value.break_even
@@ -106,12 +108,12 @@ FLOORS = """
     report
     terminal.marks terminal.waiting terminal.lists terminal.quality
     terminal.run terminal.score terminal.worth
-    terminal.audit terminal.gallery
+    terminal.audit terminal.gallery terminal.tuning
     terminal
     cli.options cli.printing
     cli.source
     cli.checking cli.data cli.modelling cli.stored
-    cli.auditing cli.scoring cli.valuing cli.showing
+    cli.auditing cli.scoring cli.valuing cli.showing cli.tuning
     cli
     trials testing
     coincast

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import CoincastError
 from ..threads import single_threaded
-from . import auditing, checking, data, modelling, scoring, showing, valuing
+from . import auditing, checking, data, modelling, scoring, showing, tuning, valuing
 from .stored import store
 
 REFUSED = 2
@@ -31,6 +31,7 @@ for _command in (
     modelling.run,
     modelling.backtest,
     modelling.report,
+    tuning.tune,
     modelling.train,
     modelling.forecast,
     auditing.audit,

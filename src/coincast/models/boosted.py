@@ -21,6 +21,7 @@ from jaxtyping import Float
 from ..errors import RecipeError
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
+from ..space import Choice, Range, Space
 from ..student_t import quantiles
 from ..windows import Windows
 from .scaled import INPUTS, expected_move, lessons
@@ -49,6 +50,13 @@ class BoostedQ:
     """
 
     name: ClassVar[str] = "boosted-q"
+    space: ClassVar[Space] = {
+        "trees": Choice((30, 60, 120, 240)),
+        "leaves": Choice((2, 4, 8, 16)),
+        "rate": Range(0.01, 0.2, log=True),
+        "leaf": Choice((25, 50, 100, 200, 400)),
+        "half_life": Range(100.0, 10_000.0, log=True),
+    }
     volatility: str = "volatility_mix"
     inputs: tuple[str, ...] = INPUTS
     half_life: float = 1000.0

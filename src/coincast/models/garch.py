@@ -27,6 +27,7 @@ from scipy import stats
 
 from ..forecast import LEVELS, K
 from ..forecaster import Fit, State, Watch
+from ..space import Choice, Space
 from ..windows import Windows
 
 PERCENT = 100.0
@@ -54,6 +55,7 @@ class GarchT:
     """
 
     name: ClassVar[str] = "garch-t"
+    space: ClassVar[Space] = {"lookback": Choice((500, 750, 1000, 1500, 2000))}
     form: ClassVar[Mapping[str, Any]] = {"vol": "GARCH", "p": 1, "q": 1, "dist": "t"}
     estimated: ClassVar[Mapping[str, str]] = {
         "mu": "mu",

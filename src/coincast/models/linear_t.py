@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
+from ..space import Range, Space
 from ..student_t import quantiles, regress
 from ..windows import Scaler, Windows
 from .scaled import INPUTS, expected_move, lessons
@@ -36,6 +37,10 @@ class LinearT:
     """
 
     name: ClassVar[str] = "linear-t"
+    space: ClassVar[Space] = {
+        "half_life": Range(100.0, 10_000.0, log=True),
+        "ridge": Range(0.1, 1000.0, log=True),
+    }
     volatility: str = "volatility_mix"
     inputs: tuple[str, ...] = INPUTS
     half_life: float = 1000.0

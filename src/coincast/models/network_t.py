@@ -26,6 +26,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
+from ..space import Choice, Range, Space
 from ..student_t import quantiles
 from ..training import (
     AT_ONCE,
@@ -134,6 +135,14 @@ class NetworkT:
 
     name: ClassVar[str]
     encoder: ClassVar[MakeEncoder]
+    space: ClassVar[Space] = {
+        "units": Choice((8, 16, 24, 32)),
+        "dropout": Choice((0.0, 0.15, 0.3, 0.45)),
+        "weight_decay": Choice((0.0, 0.1, 0.3)),
+        "rate": Range(5e-4, 1e-2, log=True),
+        "half_life": Range(200.0, 5_000.0, log=True),
+        "epochs": Choice((25, 50, 100)),
+    }
     volatility: str = "volatility_mix"
     inputs: tuple[str, ...] = INPUTS
     lookback: int = 64

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..space import Choice, Range, Space
 from .linear_t import LinearT
 
 
@@ -17,6 +18,10 @@ class RangeT(LinearT):
     """Student-t with location 0 and scale proportional to the ranges' average and the root of the horizon."""
 
     name: ClassVar[str] = "range-t"
+    space: ClassVar[Space] = {
+        "volatility": Choice(tuple(f"range_volatility_{decay}" for decay in (80, 85, 90, 95))),
+        "half_life": Range(100.0, 10_000.0, log=True),
+    }
     volatility: str = "range_volatility_85"
     inputs: tuple[str, ...] = ()
     half_life: float = 1500.0

@@ -21,6 +21,7 @@ from ..features.week import profile
 from ..feed import Interval
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
+from ..space import Range, Space
 from ..student_t import quantiles, regress
 from ..windows import Windows
 
@@ -40,6 +41,9 @@ class SeasonT:
     """
 
     name: ClassVar[str] = "season-t"
+    space: ClassVar[Space] = {
+        "decay": Range(0.8, 0.99),
+    }
     decay: float = 0.93
     window: int = 6000
     lookback: int = 96

@@ -16,37 +16,63 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..errors import DataError
+from ..errors import DataError, RecipeError
 from ..forecast import LEVELS, K
 from ..forecaster import Fit, State, Watch
+from ..space import Choice, Range, Space
 from ..training import Dataset, Training, from_arrays, respond, split, squared_error, to_arrays, train
 from ..windows import Scaler, Windows
 from .layers import LSTM, Dense, dropout
 
 UNITS = 50
+LAYERS = 2
 DROPOUT = 0.2
+# Each is named in what is saved.
+MOST_LAYERS = 3
 
 
 class Network(eqx.Module):
-    """LSTM(50) - dropout .2 - LSTM(50) - dropout .2 - dense(1)."""
+    """LSTM(50) - dropout .2 - LSTM(50) - dropout .2 - dense(1), or as many units and layers, up to three, as asked."""
 
     first: LSTM
-    second: LSTM
+    second: LSTM | None
+    third: LSTM | None
     head: Dense
+    dropout: float = eqx.field(static=True)
 
-    def __init__(self, key: PRNGKeyArray, inputs: int = 1) -> None:
-        keys = jax.random.split(key, 3)
-        self.first = LSTM(inputs, UNITS, keys[0])
-        self.second = LSTM(UNITS, UNITS, keys[1])
-        self.head = Dense(UNITS, 1, keys[2])
+    def __init__(
+        self, key: PRNGKeyArray, inputs: int = 1, units: int = UNITS, layers: int = LAYERS, dropout: float = DROPOUT
+    ) -> None:
+        *keys, head = jax.random.split(key, layers + 1)
+        self.first = LSTM(inputs, units, keys[0])
+        self.second = LSTM(units, units, keys[1]) if layers > 1 else None
+        self.third = LSTM(units, units, keys[2]) if layers > 2 else None
+        self.head = Dense(units, 1, head)
+        self.dropout = dropout
 
     def __call__(
         self, chunk: Float[Array, "bar batch input"], scored: int, key: PRNGKeyArray | None
     ) -> Float[Array, "scored batch 1"]:
         """The next scaled close after each of the last `scored` bars; dropout only with a key."""
-        after_first, after_second = (None, None) if key is None else jax.random.split(key)
-        hidden = dropout(self.first(chunk), DROPOUT, after_first)
-        return self.head(dropout(self.second(hidden)[-scored:], DROPOUT, after_second))
+        *below, last = (layer for layer in (self.first, self.second, self.third) if layer is not None)
+        keys = [None] * (len(below) + 1) if key is None else jax.random.split(key, len(below) + 1)
+        hidden = chunk
+        for layer, after in zip(below, keys[:-1], strict=True):
+            hidden = dropout(layer(hidden), self.dropout, after)
+        return self.head(dropout(last(hidden)[-scored:], self.dropout, keys[-1]))
+
+
+@dataclass(frozen=True)
+class Build:
+    """The network's form; called with a key, the network as it starts."""
+
+    units: int
+    layers: int
+    dropout: float
+
+    def __call__(self, key: PRNGKeyArray) -> Network:
+        """A network with random weights."""
+        return Network(key, units=self.units, layers=self.layers, dropout=self.dropout)
 
 
 @dataclass(frozen=True)
@@ -64,15 +90,29 @@ class SeedLstm:
         at_least: closes without which no forecast is made.
         refit_days: days between refits in a backtest.
         validation: share of the windows, the latest ones, that validates.
+        units: size of each LSTM.
+        layers: LSTMs on top of each other, 1 to 3.
+        dropout: share of each one's outputs left out while learning.
         epochs, batch, rate, patience, plateau, factor: as in `coincast.training.Training`.
+
+    Raises:
+        RecipeError: another number of layers.
     """
 
     name: ClassVar[str] = "seed-lstm"
+    space: ClassVar[Space] = {
+        "units": Choice((16, 32, UNITS, 64)),
+        "layers": Choice((1, LAYERS, MOST_LAYERS)),
+        "rate": Range(2e-4, 1e-2, log=True),
+    }
     features: tuple[str, ...] = ("close",)
     lookback: int = 60
     at_least: int = 60
     refit_days: int | None = 365
     validation: float = 0.15
+    units: int = UNITS
+    layers: int = LAYERS
+    dropout: float = DROPOUT
     epochs: int = 100
     batch: int = 32
     rate: float = 1e-3
@@ -80,11 +120,24 @@ class SeedLstm:
     plateau: int = 5
     factor: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.layers <= MOST_LAYERS:
+            raise RecipeError(
+                f"seed-lstm cannot have {self.layers} layers.",
+                "Its layers are saved by name, and there are names for three.",
+                f"Set layers to a number from 1 to {MOST_LAYERS}.",
+            )
+
+    @property
+    def build(self) -> Build:
+        """The network's form."""
+        return Build(self.units, self.layers, self.dropout)
+
     @property
     def training(self) -> Training:
         """Adam on the mean squared error of many-to-one windows."""
         return Training(
-            build=Network,
+            build=self.build,
             loss=squared_error,
             context=self.lookback - 1,
             scored=1,
@@ -118,7 +171,7 @@ class SeedLstm:
     def _point(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon"]:
         """ln(forecast close / price), h closes ahead by h steps, each reading the forecasts before it."""
         scaler = Scaler(state["offset"], state["scale"])
-        network = from_arrays(Network, {name: state[name] for name in state if "." in name})
+        network = from_arrays(self.build, {name: state[name] for name in state if "." in name})
         x = scaler(windows.x)
         path = []
         for _ in range(max(windows.horizons)):
