@@ -60,7 +60,8 @@ FLOORS = """
     training combine calibrate
     models.layers
     models.naive models.drift models.ewma_t models.garch models.season_t models.linear_t
-    models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.lstm_t
+    models.ewma_fhs models.range_t models.har_t models.seed_lstm models.lstm_t
+    models.boosted
     models
     recipe
     fitted workers

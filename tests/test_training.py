@@ -224,9 +224,9 @@ def test_an_epoch_reads_every_target_and_nothing_after_the_last(dataset, context
     assert starts.shape[1] == batch
     starts = starts[starts >= 0]
     targets = np.flatnonzero(np.isfinite(dataset.train[:, 0]))
-    targets = targets[targets >= dataset.first + context]
+    targets = targets[targets >= dataset.series[0][0] + context]
     read = starts[:, None] + np.arange(context + scored)
-    assert read.min() >= dataset.first
+    assert read.min() >= dataset.series[0][0]
     assert read.max() <= targets[-1]
     assert set(targets) <= set(read[:, context:].ravel())
     if scored == 1:
@@ -241,8 +241,8 @@ def test_as_many_batches_as_asked_for_stay_within_the_training_bars(dataset, sco
     assert len(starts) <= steps
     starts = starts[starts >= 0]
     targets = np.flatnonzero(np.isfinite(dataset.train[:, 0]))
-    targets = targets[targets >= dataset.first + 6]
-    assert starts.min() >= dataset.first
+    targets = targets[targets >= dataset.series[0][0] + 6]
+    assert starts.min() >= dataset.series[0][0]
     assert starts.max() + 6 + scored - 1 <= targets[-1]
     heads = np.sort(starts + 6)
     assert np.isfinite(dataset.train[heads[:, None] + np.arange(scored), 0]).any(axis=1).all()

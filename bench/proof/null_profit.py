@@ -26,7 +26,7 @@ from coincast.candles import Candles
 from coincast.feed import from_numpy
 from coincast.forecaster import Forecaster, State, Watch
 from coincast.models.ewma_t import EwmaT
-from coincast.models.garch_t import GarchT
+from coincast.models.garch import GarchT
 from coincast.models.naive import NaiveConformal
 from coincast.recipe import Recipe
 from coincast.value.costs import FREE, Costs

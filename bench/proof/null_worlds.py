@@ -20,7 +20,7 @@ from scipy.stats import norm
 from coincast.backtest import silent
 from coincast.forecaster import Forecaster, Watch
 from coincast.models.ewma_t import EwmaT
-from coincast.models.garch_t import GarchT
+from coincast.models.garch import GarchT
 from coincast.models.lstm_t import LstmT
 from coincast.models.naive import Naive, NaiveConformal
 from coincast.models.seed_lstm import SeedLstm

@@ -10,7 +10,8 @@ import json
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -88,20 +89,31 @@ class Recipe:
             )
         return self.model
 
-    def windows(self, candles: Candles) -> Windows:
+    def windows(self, candles: Candles, beside: Sequence[Candles] = ()) -> Windows:
         """The windows this recipe's model sees of `candles`.
 
+        Args:
+            candles: what is forecast.
+            beside: other coins that may be learnt from too; one that is too short for a window is left out.
+
         Raises:
-            DataError: there are too few for it.
+            DataError: `candles` are too few for it.
             RecipeError: it is made of other models' forecasts.
         """
-        m = self.forecaster
         try:
-            return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
+            own = self._cut(candles)
         except DataError as error:
-            raise DataError(
-                f"{m.name}: {error.found}", error.why, "Pass a longer history, or leave the model out with --models."
-            ) from error
+            words = "Pass a longer history, or leave the model out with --models."
+            raise DataError(f"{self.model.name}: {error.found}", error.why, words) from error
+        others = []
+        for other in beside:
+            with suppress(DataError):
+                others.append(self._cut(other))
+        return replace(own, beside=tuple(others))
+
+    def _cut(self, candles: Candles) -> Windows:
+        m = self.forecaster
+        return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
 
     def refit_bars(self, feed: Feed) -> int | None:
         """Bars between refits: the model's own pace if it has one, the recipe's otherwise; None for one fit alone."""

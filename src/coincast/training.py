@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -113,10 +113,12 @@ class Dataset:
     """One fold as the loop sees it. Nothing in it may be later than the fold's cutoff.
 
     Args:
-        inputs: what the network reads, scaled; NaN only before the first usable bar.
+        inputs: what the network reads, scaled; NaN only before a series' first usable bar and between two series.
         train: targets to learn from; NaN where there is none.
         validation: targets that choose the best epoch; NaN where there is none.
         importance: how much each column of targets counts.
+        age: bars by which each bar is older than the newest training target; None to count them along one series.
+        spans: the first bar of each series, and the one after its last; None for one series.
 
     Raises:
         DataError: an input is missing after the first usable bar.
@@ -126,20 +128,56 @@ class Dataset:
     train: Float[np.ndarray, "bar target"]
     validation: Float[np.ndarray, "bar target"]
     importance: Float[np.ndarray, " target"]
+    age: Float[np.ndarray, " bar"] | None = None
+    spans: tuple[tuple[int, int], ...] | None = None
 
     def __post_init__(self) -> None:
+        for first, end in self.series:
+            usable = np.isfinite(self.inputs[first:end]).all(axis=1)
+            if not usable.all() or not usable.size:
+                raise DataError(
+                    f"A feature has no value at bar {end - 1 - int(np.argmin(usable[::-1]))} of {len(self.inputs)}.",
+                    "The network would read a hole as a number.",
+                    "Use features that have a value at every bar after their warm-up.",
+                )
+
+    @cached_property
+    def series(self) -> tuple[tuple[int, int], ...]:
+        """The first usable bar of each series, and the one after its last."""
         usable = np.isfinite(self.inputs).all(axis=1)
-        if not usable[self.first :].all() or not usable.any():
-            raise DataError(
-                f"A feature has no value at bar {len(usable) - 1 - int(np.argmin(usable[::-1]))} of {len(usable)}.",
-                "The network would read a hole as a number.",
-                "Use features that have a value at every bar after their warm-up.",
-            )
+        spans = self.spans or ((0, len(usable)),)
+        return tuple((first + int(np.argmax(usable[first:end])), end) for first, end in spans)
 
     @property
-    def first(self) -> int:
-        """The first usable bar."""
-        return int(np.argmax(np.isfinite(self.inputs).all(axis=1)))
+    def bars_ago(self) -> Float[np.ndarray, " bar"]:
+        """`age`, none below 0."""
+        newest = np.isfinite(self.train).nonzero()[0].max(initial=0)
+        age = newest - np.arange(len(self.inputs)) if self.age is None else self.age
+        return np.maximum(age, 0)
+
+
+def end_to_end(datasets: Sequence[Dataset], gap: int) -> Dataset:
+    """Several series as one dataset, with `gap` blank bars after each, so that no chunk that begins in one scores bars
+    of the next. Each must say its own `age`, since their newest bars need not be of one time.
+    """
+
+    def laid(name: str) -> np.ndarray:
+        parts = [getattr(one, name) for one in datasets]
+        blanks = [((0, gap), *((0, 0),) * (part.ndim - 1)) for part in parts]
+        return np.concatenate(
+            [np.pad(p, blank, constant_values=np.nan) for p, blank in zip(parts, blanks, strict=True)]
+        )
+
+    lengths = [len(one.inputs) for one in datasets]
+    begins = np.cumsum([0, *(length + gap for length in lengths[:-1])]).tolist()
+    return Dataset(
+        inputs=laid("inputs"),
+        train=laid("train"),
+        validation=laid("validation"),
+        importance=datasets[0].importance,
+        age=np.nan_to_num(laid("age")),
+        spans=tuple((begin, begin + length) for begin, length in zip(begins, lengths, strict=True)),
+    )
 
 
 def squared_error(
@@ -204,44 +242,65 @@ def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Wat
 def shuffled(dataset: Dataset, training: Training, seed: int, epoch: int) -> Int[np.ndarray, "step batch"]:
     """Where each chunk of an epoch starts; -1 fills the last batch.
 
-    Chunks are laid evenly over the training bars from a random phase and shuffled; the first and the last are moved
-    inwards, so that no chunk reads a bar after the last training target. With `scored=1` and `steps=None` every window
-    comes once.
+    Chunks are laid evenly over the training bars from a random phase and shuffled; the first and the last of a series
+    are moved inwards, so that no chunk reads a bar after the last training target. With `scored=1` and `steps=None`
+    every window comes once.
 
     Raises:
         DataError: there are too few bars for one chunk.
     """
     random = np.random.default_rng([seed, epoch])
-    lowest = dataset.first + training.context
-    bars = _labelled(dataset.train, lowest)
-    if not bars.size or bars[-1] - training.scored + 1 < lowest:
+    bounds = np.array(_learnable(dataset, training))
+    if not bounds.size:
         _refuse_few(len(dataset.inputs), training)
-    heads = _laid(bars[0], bars[-1] + 1, training, random).clip(lowest, bars[-1] - training.scored + 1)
+    heads = _laid(bounds, training, random)
     heads = heads[_holds_any(dataset.train, heads, training.scored)]
     return _in_batches(random.permutation(heads) - training.context, training.batch)
 
 
-def _laid(first: int, end: int, training: Training, random: np.random.Generator) -> Int[np.ndarray, " chunk"]:
-    """Heads of chunks over the bars from `first` to before `end`: end to end, or as many as the batches need."""
+def _learnable(dataset: Dataset, training: Training) -> list[tuple[int, int]]:
+    """The bars of each series between which chunks are laid, the second one left out; no series too short for one."""
+    bounds = []
+    for first, end in dataset.series:
+        bars = _labelled(dataset.train, first + training.context, end)
+        if bars.size and bars[-1] - training.scored + 1 >= first + training.context:
+            bounds.append((int(bars[0]), int(bars[-1]) + 1))
+    return bounds
+
+
+def _laid(
+    bounds: Int[np.ndarray, "series 2"], training: Training, random: np.random.Generator
+) -> Int[np.ndarray, " chunk"]:
+    """Heads of chunks over the bars of each series: end to end, or as many as the batches need."""
+    first, end = bounds[:, 0], bounds[:, 1]
     if training.steps is None:
-        return np.arange(first - random.integers(training.scored), end, training.scored)
-    count = training.steps * training.batch
-    stride = (end - first) / count
-    return np.floor(first + (np.arange(count) + 1 + random.uniform()) * stride - training.scored).astype(int)
+        parts = [np.arange(a - random.integers(training.scored), b, training.scored) for a, b in bounds]
+        which = np.repeat(np.arange(len(bounds)), [len(part) for part in parts])
+        heads = np.concatenate(parts)
+    else:
+        count = training.steps * training.batch
+        before = np.concatenate([[0], np.cumsum(end - first)])
+        stride = before[-1] / count
+        reach = (np.arange(count) + 1 + random.uniform()) * stride
+        which = np.searchsorted(before[1:-1], reach - stride, side="right")
+        heads = np.floor(first[which] - before[which] + reach - training.scored).astype(int)
+    return heads.clip(first[which], end[which] - training.scored)
 
 
 def _exam(dataset: Dataset, training: Training) -> Int[np.ndarray, "step batch"]:
-    """Chunks that score every validation bar once; the last may hang over the end, where nothing is."""
-    bars = _labelled(dataset.validation, dataset.first + training.context)
-    if not bars.size:
+    """Chunks that score every validation bar once; the last of a series may hang over its end, where nothing is."""
+    heads = [
+        np.arange(bars[0], bars[-1] + 1, training.scored)
+        for first, end in dataset.series
+        if (bars := _labelled(dataset.validation, first + training.context, end)).size
+    ]
+    if not heads:
         _refuse_few(len(dataset.inputs), training)
-    heads = np.arange(bars[0], bars[-1] + 1, training.scored)
-    return _in_batches(heads - training.context, training.batch)
+    return _in_batches(np.concatenate(heads) - training.context, training.batch)
 
 
-def _labelled(targets: Float[np.ndarray, "bar target"], lowest: int) -> Int[np.ndarray, " labelled"]:
-    bars = np.flatnonzero(np.isfinite(targets).any(axis=1))
-    return bars[bars >= lowest]
+def _labelled(targets: Float[np.ndarray, "bar target"], first: int, end: int) -> Int[np.ndarray, " labelled"]:
+    return first + np.flatnonzero(np.isfinite(targets[first:end]).any(axis=1))
 
 
 def _holds_any(
@@ -382,8 +441,7 @@ def _on_device(dataset: Dataset, targets: Float[np.ndarray, "bar target"], train
         return jnp.array(np.pad(values, ((0, room - len(values)), (0, 0))), dtype=jnp.float32)
 
     there = np.isfinite(targets)
-    age = np.maximum(there.nonzero()[0].max(initial=0) - np.arange(len(targets)), 0)
-    weight = there * 0.5 ** (age / training.half_life)[:, None] * dataset.importance
+    weight = there * 0.5 ** (dataset.bars_ago / training.half_life)[:, None] * dataset.importance
     return _Bars(filled(np.nan_to_num(dataset.inputs)), filled(np.where(there, targets, 0.0)), filled(weight))
 
 

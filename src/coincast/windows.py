@@ -36,6 +36,7 @@ class Windows:
         price: the close at each window's origin, quote currency.
         y: log-return from the origin; NaN where the future is unknown, unsettled or was not observed.
         by: everything in `rows` and `y` was known at this time; None for windows that may hold the future.
+        beside: windows of other coins that may be learnt from too; they are settled and held out by the same times.
     """
 
     feed: Feed
@@ -48,6 +49,7 @@ class Windows:
     price: Float[np.ndarray, " window"]
     y: Float[np.ndarray, "window horizon"]
     by: datetime | None = None
+    beside: tuple[Windows, ...] = ()
 
     def __post_init__(self) -> None:
         for array in (self.rows, self.known_at, self.last, self.price, self.y):
@@ -55,6 +57,11 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.last)
+
+    @property
+    def panel(self) -> tuple[Windows, ...]:
+        """These windows and those beside them, one a coin."""
+        return (replace(self, beside=()), *self.beside)
 
     @cached_property
     def origin(self) -> Times:
@@ -85,14 +92,16 @@ class Windows:
     def settled(self, by: datetime) -> Windows:
         """What could be trained on at `by`: rows known by then and labels whose `origin + horizon` had passed.
 
-        Rows after `by` are cut off, labels not yet settled become NaN, windows without a label are dropped.
+        Rows after `by` are cut off, labels not yet settled become NaN, windows without a label are dropped, and so is
+        a coin beside them that has none left.
         """
         limit = to_numpy(by)
         ahead = np.array(self.horizons) * self.feed.interval.step
         y = np.where(self.origin[:, None] + ahead <= limit, self.y, np.nan)
         bars = int(np.searchsorted(self.known_at, limit, side="right"))
         kept = self._take(np.asarray(np.isfinite(y).any(axis=1)), y)
-        known = replace(kept, rows=self.rows[:bars], known_at=self.known_at[:bars])
+        beside = tuple(known for other in self.beside if len(known := other.settled(by)))
+        known = replace(kept, rows=self.rows[:bars], known_at=self.known_at[:bars], beside=beside)
         return replace(known, by=min(by, self.by) if self.by else by)
 
     def between(self, start: datetime, end: datetime) -> Windows:
@@ -120,11 +129,16 @@ class Windows:
                 "Pass a longer history.",
             )
         first = from_numpy(self.origin[row])
-        return self.settled(by=first), self._take(self.origin >= to_numpy(first), self.y)
+        return self.settled(by=first), self._since(first)
+
+    def _since(self, first: datetime) -> Windows:
+        """The windows, and those beside them, with `first <= origin`."""
+        beside = tuple(late for other in self.beside if len(late := other._since(first)))
+        return replace(self._take(self.origin >= to_numpy(first), self.y), beside=beside)
 
     def unanswered(self) -> Windows:
-        """The same windows with every label blank: what a forecast may be asked of."""
-        return replace(self, y=np.full_like(self.y, np.nan))
+        """The same windows alone with every label blank: what a forecast may be asked of."""
+        return replace(self, y=np.full_like(self.y, np.nan), beside=())
 
     def demand_settled(self) -> datetime:
         """The time by which everything here was known.
@@ -227,13 +241,14 @@ class Scaler:
 
     @classmethod
     def standard(cls, windows: Windows) -> Scaler:
-        """Mean 0 and standard deviation 1 over the rows.
+        """Mean 0 and standard deviation 1 over the rows, those of the coins beside included.
 
         Raises:
             LookAheadError: the windows were never settled.
         """
         windows.demand_settled()
-        return cls._of(np.nanmean(windows.rows, axis=0), np.nanstd(windows.rows, axis=0))
+        rows = np.concatenate([one.rows for one in windows.panel])
+        return cls._of(np.nanmean(rows, axis=0), np.nanstd(rows, axis=0))
 
     @classmethod
     def min_max(cls, windows: Windows) -> Scaler:

@@ -33,6 +33,8 @@ PERCENT = 100.0
 # arch starts the recursion from an exponential average of the first squared residuals.
 BACKCAST_BARS = 75
 BACKCAST_DECAY = 0.94
+# Of percents squared: a bar's volatility is between a thousandth of a percent and a thousand.
+LARGEST_LOG_VARIANCE = 13.8
 
 Parameters = Mapping[str, float]
 Variance = Float[np.ndarray, "..."]
@@ -199,10 +201,15 @@ class EgarchSkewT(_Skewed):
 
     def start(self, p: Parameters, backcast: Variance) -> Variance:
         """No shock is known before the first bar."""
-        return np.exp(p["omega"] + p["beta"] * np.log(backcast))
+        return _bounded(p["omega"] + p["beta"] * np.log(backcast))
 
     def step(self, p: Parameters, variance: Variance, error: Variance) -> Variance:
         """The variance after a bar that had this variance and this error."""
         z = error / np.sqrt(variance)
         shock = p["alpha"] * (np.abs(z) - np.sqrt(2 / np.pi)) + p["gamma"] * z
-        return np.exp(p["omega"] + shock + p["beta"] * np.log(variance))
+        return _bounded(p["omega"] + shock + p["beta"] * np.log(variance))
+
+
+def _bounded(log_variance: Variance) -> Variance:
+    """Where estimates are of a market that was otherwise, the recursion may leave every bound; arch holds it too."""
+    return np.exp(np.clip(log_variance, -LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE))

@@ -68,12 +68,13 @@ class LinearT:
         """A regression for each horizon."""
         fold.demand_settled()
         scaler = Scaler.standard(fold)
-        inputs = scaler(fold.rows[fold.last])[:, :-1]
-        expected = expected_move(fold.rows[fold.last, -1], fold.horizons)
-        weights = 0.5 ** ((fold.last[-1] - fold.last) / self.half_life)
+        rows, y, origin = (np.concatenate(parts) for parts in zip(*map(_learnt_from, fold.panel), strict=True))
+        inputs = scaler(rows)[:, :-1]
+        expected = expected_move(rows[:, -1], fold.horizons)
+        weights = 0.5 ** ((origin.max() - origin) / fold.feed.interval.step / self.half_life)
         found = []
         for column, horizon in enumerate(fold.horizons):
-            z = fold.y[:, column] / expected[:, column]
+            z = y[:, column] / expected[:, column]
             known = np.isfinite(z)
             # Overlapping returns over h bars hold 1 / h of the information.
             found.append(regress(z[known], inputs[known], weights[known], self.ridge * horizon))
@@ -96,6 +97,11 @@ class LinearT:
         log_scale = state["intercept"] + np.stack([state["slopes"] @ one for one in inputs])
         scale = expected_move(rows[:, -1], windows.horizons) * np.exp(log_scale)
         return scale[:, :, None] * quantiles(state["dof"], LEVELS)
+
+
+def _learnt_from(windows: Windows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, labels and origins of the windows."""
+    return windows.rows[windows.last], windows.y, windows.origin
 
 
 def expected_move(volatility: Float[np.ndarray, " bar"], horizons: tuple[int, ...]) -> Float[np.ndarray, "bar horizon"]:

@@ -26,7 +26,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..student_t import quantiles
-from ..training import AT_ONCE, Dataset, Training, from_arrays, respond, split, student_t_nll, to_arrays, train
+from ..training import (
+    AT_ONCE,
+    Dataset,
+    Training,
+    end_to_end,
+    from_arrays,
+    respond,
+    split,
+    student_t_nll,
+    to_arrays,
+    train,
+)
 from ..windows import Scaler, Windows
 from .layers import LSTM, dropout
 from .linear_t import INPUTS, expected_move
@@ -165,20 +176,28 @@ class LstmT:
         """
         training, validation = split(fold, min(self.validation / max(len(fold), 1), 1 / 3))
         scaler = Scaler.standard(training)
-        targets = self._in_volatility(training)
-        dataset = Dataset(
-            inputs=scaler(fold.rows)[:, :-1],
-            train=np.pad(targets, ((0, len(fold.rows) - len(targets)), (0, 0)), constant_values=np.nan),
-            validation=self._in_volatility(validation),
-            # Overlapping returns over h bars hold 1 / h of the information.
-            importance=1 / np.array(fold.horizons),
-        )
-        settings = self._training(len(fold.horizons), len(training))
-        network, history = train(settings, dataset, seeds, watch)
+        settings = self._training(len(fold.horizons), max(len(windows) for windows in training.panel))
+        early, late = ({windows.feed: windows for windows in part.panel} for part in (training, validation))
+        datasets = [
+            Dataset(
+                inputs=scaler(windows.rows)[:, :-1],
+                train=self._targets(windows, early.get(windows.feed)),
+                validation=self._targets(windows, late.get(windows.feed)),
+                # Overlapping returns over h bars hold 1 / h of the information.
+                importance=1 / np.array(fold.horizons),
+                age=(training.origin[-1] - windows.known_at) / fold.feed.interval.step,
+            )
+            for windows in fold.panel
+        ]
+        network, history = train(settings, end_to_end(datasets, settings.scored), seeds, watch)
         return Fit({**to_arrays(network), "offset": scaler.offset, "scale": scaler.scale}, history)
 
-    def _in_volatility(self, windows: Windows) -> Float[np.ndarray, "bar horizon"]:
-        return windows.targets / expected_move(windows.rows[:, -1], windows.horizons)
+    def _targets(self, fold: Windows, part: Windows | None) -> Float[np.ndarray, "bar horizon"]:
+        """The labels of a part of the fold in units of the volatility, along all bars of the fold."""
+        laid = np.full((len(fold.rows), len(fold.horizons)), np.nan)
+        if part is not None:
+            laid[: len(part.rows)] = part.targets / expected_move(part.rows[:, -1], part.horizons)
+        return laid
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """The seeds' Student-t quantiles, averaged, times the volatility at the origin and the root of the horizon."""
