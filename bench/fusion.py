@@ -21,7 +21,7 @@ from coincast.runs import Run, walk
 from coincast.sample import SAMPLES, load
 from coincast.workers import Processes
 
-from .daily import END, FILE, candles_of, table, years
+from .daily import END, FILE, candles_of, table
 
 SIX = ("garch-t", "har-t", "linear-t", "season-t", "boosted-q", "lstm-t")
 THREE = Fusion().members
@@ -42,7 +42,7 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             run = walk(cleaned, source, recipes(["naive-conformal", *SIX]), start, Path(folder) / "a", do=Processes(2))
             whole = replace(run, walks=(*run.walks, *made(run)))
-            print(f"{table(whole)}\n\n{years(whole)}\n", flush=True)
+            print(f"{table(whole)}\n", flush=True)
 
 
 def made(run: Run) -> list[Walk]:
