@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from coincast.aggregation import Bernstein, anytime_rates, exponential_weights
 
-ROUNDS, EXPERTS = st.integers(1, 40), st.integers(2, 6)
+ROUNDS, EXPERTS = st.integers(1, 60), st.integers(2, 6)
 UNIT = st.floats(0, 1)
 
 
@@ -89,7 +89,7 @@ def play(sequence, weigh=lambda state: state.weights):
     return total, states
 
 
-@settings(max_examples=80)
+@settings(max_examples=150)
 @given(losses())
 def test_bernstein_s_second_order_bound_holds_against_every_expert(sequence):
     total, states = play(sequence)
@@ -127,11 +127,11 @@ def test_weights_are_a_distribution_and_know_no_order(sequence, random):
         np.testing.assert_allclose(other, weights[:, order], rtol=1e-7, atol=1e-12)
 
 
-@settings(max_examples=40)
-@given(losses())
-def test_both_are_their_papers_formulas_written_out(sequence):
-    """One expert and one round at a time, with nothing but `math`."""
-    rounds, experts = sequence.shape
+@pytest.mark.parametrize("seed", [0, 1])
+def test_both_are_their_papers_formulas_written_out(seed):
+    """One expert and one round at a time, with nothing but `math`; long enough for the rates to come apart."""
+    rounds, experts = 120, 3
+    sequence = np.random.default_rng(seed).uniform(size=(rounds, experts)) ** [3.0, 1.0, 0.1]
     cumulative, corrected, variation = [0.0] * experts, [0.0] * experts, [0.0] * experts
     found = exponential_weights(sequence, anytime_rates(rounds, experts))
     _, states = play(sequence)
@@ -140,12 +140,14 @@ def test_both_are_their_papers_formulas_written_out(sequence):
         np.testing.assert_allclose(found[number], [power / sum(powers) for power in powers], rtol=1e-9)
         before = [weight_rate(variation[k], experts) for k in range(experts)]
         masses = [before[k] * math.exp(before[k] * corrected[k]) for k in range(experts)]
+        if number:
+            np.testing.assert_allclose(states[number - 1].weights, np.divide(masses, sum(masses)), rtol=1e-9)
         average = sum(mass / sum(masses) * loss for mass, loss in zip(masses, sequence[number], strict=True))
         for k, loss in enumerate(sequence[number]):
             cumulative[k] += loss
             corrected[k] += (average - loss) - before[k] * (average - loss) ** 2
             variation[k] += (average - loss) ** 2
-        np.testing.assert_allclose(states[number].corrected, corrected, rtol=1e-6, atol=1e-9)
+    assert np.ptp(states[-1].rates) > 0.02
 
 
 def weight_rate(variation, experts):

@@ -3,12 +3,15 @@
 import json
 import sys
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 
 from coincast import cli
+from coincast.audit import Pipeline
 from coincast.backtest import backtest
+from coincast.cli.modelling import choose_with_members
 from coincast.combiner import combined
 from coincast.errors import RecipeError
 from coincast.feed import from_numpy
@@ -112,3 +115,16 @@ def test_training_a_fusion_is_refused_in_three_lines(tmp_path, monkeypatch, caps
     assert len(told.strip().splitlines()) == 3
     assert "coincast run" in told
     assert not (tmp_path / "model").exists()
+
+
+def test_an_audit_asks_for_the_members_first_and_knows_how_all_were_tuned(tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text('[models.calibrated]\nmember = "fusion"\n')
+    asked = choose_with_members("calibrated", "1d", file, None, "1")
+    assert [recipe.model.name for recipe in asked] == ["garch-t", "har-t", "lstm-t", "fusion", "calibrated"]
+    assert {recipe.horizons for recipe in asked} == {(1,)}
+    *members, fusion = asked[:-1]
+    word = Pipeline.of_recipe(fusion, CANDLES, START, members=members).declared
+    assert (word.tuned_until, word.trials) == (date(2023, 12, 31), 1 + 12 + 55 + 80)
+    other = [*members[:-1], replace(members[-1], model=replace(members[-1].model, units=8))]
+    assert Pipeline.of_recipe(fusion, CANDLES, START, members=other).declared.trials is None
