@@ -13,7 +13,7 @@ from coincast.cli import app
 from coincast.exchanges.venues import VENUES
 from coincast.external import OUTSIDE, REFUSED
 from coincast.features import FEATURES
-from coincast.models import MODELS, model_named
+from coincast.models import COMBINERS, MODELS, model_named
 from coincast.quality import DEFECTS, HARMS
 from coincast.terminal import first_sentence
 
@@ -52,6 +52,10 @@ def text() -> str:
         model = kind()
         reads = ", ".join(model.features)
         parts.append(f"| `{name}` | {first_sentence(kind)} | {reads} | {model.lookback} |")
+    parts.append("\n| made of other models | what it is | by default of |\n|---|---|---|")
+    for name in COMBINERS:
+        kind = model_named(name)
+        parts.append(f"| `{name}` | {first_sentence(kind)} | {', '.join(kind().members)} |")
     parts.append("\n## Features\n\n| feature | what it measures | first bars without a value |\n|---|---|---|")
     parts += [f"| `{f.name}` | {f.says} | {f.warm_up} |" for f in FEATURES.values()]
     parts.append("\n## Exchanges\n\n| exchange | bars | history | live |\n|---|---|---|---|")

@@ -10,7 +10,7 @@ import pytest
 
 import coincast
 from coincast import cli
-from coincast.models import MODELS
+from coincast.models import COMBINERS, MODELS
 from coincast.recipe import load_plugin, read_settings, recipes
 from coincast.testing import check_model
 
@@ -80,7 +80,7 @@ def test_the_reference_is_what_the_program_says(monkeypatch):
     assert written == module.text(), "run python docs/make_reference.py"
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted({**MODELS, **COMBINERS}))
 def test_the_readme_names_every_model(name):
     assert f"`{name}`" in README
 

@@ -59,8 +59,8 @@ FLOORS = """
     coverage
     direction
     scores
-    forecaster diagnosis verdict predictions
-    training
+    forecaster combiner aggregation diagnosis verdict predictions
+    training combine calibrate
     models.layers models.scaled
     models.naive models.drift models.ewma_t models.garch models.season_t models.linear_t
     models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.network_t
@@ -98,7 +98,7 @@ FLOORS = """
     report.words report.style
     report.resample report.ranking
     report.leaks
-    report.worth_section report.networks report.prices report.scoreboard report.details
+    report.worth_section report.networks report.prices report.scoreboard report.details report.weights
     report.standings
     report.calibration report.outcomes report.statements
     report.skill

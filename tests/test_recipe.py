@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from coincast.errors import RecipeError
 from coincast.feed import INTERVALS, Interval
-from coincast.models import MODELS
+from coincast.models import COMBINERS, MODELS
 from coincast.recipe import load_plugin, pace, read_settings, recipe_of, recipes
 
 
@@ -33,7 +33,7 @@ def test_what_cannot_be_meant_is_refused_by_name(document, said):
 
 
 @given(
-    name=st.sampled_from(sorted(MODELS)),
+    name=st.sampled_from(sorted({**MODELS, **COMBINERS})),
     horizons=st.sets(st.integers(1, 30), min_size=1),
     refit=st.integers(1, 999),
     seeds=st.lists(st.integers(0, 99), min_size=1, max_size=9),

@@ -16,9 +16,9 @@ from coincast.feed import from_numpy
 from coincast.forecast import LEVELS, K
 from coincast.scores import (
     PINBALL,
-    _crps,
     by_regime,
     by_year,
+    crps,
     hac_error,
     hac_lags,
     mae,
@@ -115,8 +115,8 @@ def test_crps_of_a_ten_member_ensemble():
     """The example in scoringrules' own tests, which took it from R's scoringRules."""
     members = [1.7812118, 0.5863797, 0.7038174, -0.7743998, -0.2751647]
     members += [1.1863249, 1.2990966, -0.3242982, -0.5968781, 0.9064937]
-    crps = _crps(np.array([[-0.6042506]]), np.sort(members)[None, None])
-    assert crps.item() == pytest.approx(0.6126602, abs=5e-8)
+    found = crps(np.array([[-0.6042506]]), np.sort(members)[None, None])
+    assert found.item() == pytest.approx(0.6126602, abs=5e-8)
 
 
 @given(value=RETURNS, move=RETURNS)

@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from .candles import Candles, Times
-from .errors import DataError
+from .combiner import Combiner, combined
+from .errors import DataError, RecipeError
 from .feed import from_numpy, to_numpy
 from .fitted import Fitted, fit_windows
 from .forecast import Forecast, from_frame, join, to_frame
@@ -36,7 +37,7 @@ class Walk:
 
     Args:
         recipe: how its forecasters were made.
-        fitted: one for each refit, in order.
+        fitted: one for each refit, in order; none for what is made of other models' forecasts.
         forecast: from every origin of the test, the newest of which may have no truth yet.
     """
 
@@ -76,10 +77,10 @@ def backtest(
     parts: Path | None = None,
     monitor: Monitor = silent,
 ) -> list[Walk]:
-    """Every recipe walked over the same origins.
+    """Every recipe walked over the same origins; then what is made of those walks.
 
     Args:
-        recipes: what to compare; all with the same horizons.
+        recipes: what to compare; all with the same horizons, and what is made of others after them.
         candles: all bars; those before `test_from` only train.
         test_from: the first origin.
         do: how the blocks are done, here or in processes; they are independent of each other.
@@ -88,6 +89,7 @@ def backtest(
 
     Raises:
         DataError: no origin lies in the test, or too few bars lie before it.
+        RecipeError: what a recipe's model is made of is not among the recipes before it.
     """
     todo = blocks(recipes, candles, test_from)
     done = {n: part for n, block in enumerate(todo) if parts and (part := _kept(parts / block.digest)) is not None}
@@ -107,15 +109,46 @@ def backtest(
             monitor(missing[position], 1, 1, "done")
             if parts:
                 _keep(parts / todo[missing[position]].digest, *part)
-    walks = []
+    walks: list[Walk] = []
     for recipe in recipes:
-        fitted, forecasts = zip(*(done[n] for n, block in enumerate(todo) if block.recipe == recipe), strict=True)
-        walks.append(Walk(recipe, fitted, join(forecasts)))
+        own = [done[n] for n, block in enumerate(todo) if block.recipe == recipe]
+        walks.append(_walk(recipe, own, walks, candles))
     return walks
 
 
+def _walk(recipe: Recipe, parts: Sequence[tuple[Fitted, Forecast]], before: Sequence[Walk], candles: Candles) -> Walk:
+    """One recipe's walk: its own blocks one after the other, or what is made of the walks before it."""
+    if isinstance(recipe.model, Combiner):
+        forecast = combined(recipe.model, members(recipe.model, before), candles, recipe.digest)
+        return Walk(recipe, (), forecast)
+    fitted, forecasts = zip(*parts, strict=True)
+    return Walk(recipe, fitted, join(forecasts))
+
+
+def members(model: Combiner, walks: Sequence[Walk]) -> list[Forecast]:
+    """The forecasts that a combiner is made of, in its order."""
+    by_name = {walk.recipe.model.name: walk.forecast for walk in walks}
+    return [by_name[name] for name in model.members]
+
+
+def _demand_members(recipes: Sequence[Recipe]) -> None:
+    """Demand that what is made of other models stands after them."""
+    named: list[str] = []
+    for model in (recipe.model for recipe in recipes):
+        missing = [name for name in model.members if name not in named] if isinstance(model, Combiner) else []
+        if missing:
+            raise RecipeError(
+                f"{model.name} is made of {', '.join(missing)}, not among the models before it.",
+                "It learns from how the forecasts of this same walk came out.",
+                f"Name its members first, --models {','.join([*named, *missing, model.name])}, or other members under"
+                f" [models.{model.name}] in a recipe file.",
+            )
+        named.append(model.name)
+
+
 def blocks(recipes: Sequence[Recipe], candles: Candles, test_from: datetime) -> list[Block]:
-    """The blocks of every recipe, in order of recipe and time."""
+    """The blocks of every recipe that learns from candles, in order of recipe and time."""
+    _demand_members(recipes)
     origins = candles.known_at[candles.observed]
     origins = origins[origins >= to_numpy(test_from)]
     if not origins.size:
@@ -126,6 +159,8 @@ def blocks(recipes: Sequence[Recipe], candles: Candles, test_from: datetime) -> 
         )
     out = []
     for recipe in recipes:
+        if isinstance(recipe.model, Combiner):
+            continue
         windows = recipe.windows(candles)
         _demand_past(recipe, windows, origins)
         edges = _edges(origins, recipe.refit_bars(candles.feed), candles)

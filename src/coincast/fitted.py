@@ -45,7 +45,7 @@ class Fitted:
         Raises:
             LookAheadError: an origin lies before the cutoff.
         """
-        values = self.recipe.model.predict(self.state, windows.unanswered())
+        values = self.recipe.forecaster.predict(self.state, windows.unanswered())
         return Forecast(
             feed=windows.feed,
             model=self.recipe.model.name,
@@ -103,6 +103,7 @@ def fit(recipe: Recipe, candles: Candles, cutoff: datetime | None = None, watch:
 
     Raises:
         DataError: too few candles were known by then.
+        RecipeError: the recipe's model is made of other models' forecasts.
     """
     return fit_windows(recipe, recipe.windows(candles.until(cutoff or candles.end)), cutoff or candles.end, watch)
 
@@ -116,7 +117,7 @@ def fit_windows(recipe: Recipe, windows: Windows, cutoff: datetime, watch: Watch
             "A label counts only once its horizon has passed.",
             "Start the test later or pass a longer history.",
         )
-    learnt = recipe.model.fit(settled, recipe.seeds, watch)
+    learnt = recipe.forecaster.fit(settled, recipe.seeds, watch)
     return Fitted(recipe, windows.feed, cutoff, learnt.state, learnt.history)
 
 

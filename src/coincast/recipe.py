@@ -20,6 +20,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .candles import Candles
+from .combiner import Combiner
 from .errors import DataError, RecipeError
 from .feed import Feed, Interval
 from .forecaster import Forecaster
@@ -34,7 +35,7 @@ class Recipe:
     """How to make a forecaster: the unit of tuning, backtest and service.
 
     Args:
-        model: the forecaster's settings.
+        model: the forecaster's settings, or those of what is made of other models' forecasts.
         horizons: intervals ahead, ascending.
         refit_every: bars between refits in a walk-forward.
         seeds: a network for each; the declared forecast is their average.
@@ -42,7 +43,7 @@ class Recipe:
 
     __pydantic_config__: ClassVar = ConfigDict(arbitrary_types_allowed=True)
 
-    model: Forecaster
+    model: Forecaster | Combiner
     horizons: tuple[int, ...] = (1, 7)
     refit_every: int = 90
     seeds: tuple[int, ...] = tuple(range(8))
@@ -73,6 +74,21 @@ class Recipe:
         canonical = json.dumps(self.document(), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
+    @property
+    def forecaster(self) -> Forecaster:
+        """The model, which learns from candles.
+
+        Raises:
+            RecipeError: it is made of other models' forecasts.
+        """
+        if isinstance(self.model, Combiner):
+            raise RecipeError(
+                f"{self.model.name} cannot be fitted to candles.",
+                "It learns from other models' forecasts after they have met their truth, as a walk-forward makes them.",
+                f"Use coincast run or backtest with --models {','.join([*self.model.members, self.model.name])}.",
+            )
+        return self.model
+
     def windows(self, candles: Candles, beside: Sequence[Candles] = ()) -> Windows:
         """The windows this recipe's model sees of `candles`.
 
@@ -82,6 +98,7 @@ class Recipe:
 
         Raises:
             DataError: `candles` are too few for it.
+            RecipeError: it is made of other models' forecasts.
         """
         try:
             own = self._cut(candles)
@@ -95,12 +112,12 @@ class Recipe:
         return replace(own, beside=tuple(others))
 
     def _cut(self, candles: Candles) -> Windows:
-        m = self.model
+        m = self.forecaster
         return cut(candles, m.features, m.lookback, self.horizons, m.at_least)
 
     def refit_bars(self, feed: Feed) -> int | None:
         """Bars between refits: the model's own pace if it has one, the recipe's otherwise; None for one fit alone."""
-        days = self.model.refit_days
+        days = self.forecaster.refit_days
         if days is None:
             return self.refit_every
         return max(1, feed.interval.bars(timedelta(days=days))) if days else None

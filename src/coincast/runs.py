@@ -20,18 +20,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from jaxtyping import Float
 
-from .backtest import Walk, backtest, silent
+from .backtest import Walk, backtest, members, silent
 from .candles import Candles
 from .clean import Cleaned, Repairs
+from .combine import Fusion
+from .combiner import Combiner
 from .coverage import Coverage
 from .errors import DataError, OutputError
 from .feed import Feed, from_numpy
 from .fitted import Fitted
 from .forecast import Forecast, from_frame, to_frame
 from .output import make_folder, new_folder, parquet, write
-from .recipe import Recipe
+from .recipe import Recipe, recipe_of
 from .sample import SAMPLES
 from .scores import Summary, naive_scale, score, summarise
 from .verdict import REFERENCES, Verdict, judge, verdict_sentence
@@ -86,6 +90,12 @@ class Run:
     def verdicts(self) -> list[Verdict]:
         """The verdict on each model and horizon."""
         return judge(self.scores)
+
+    @cached_property
+    def weights(self) -> Mapping[str, Float[np.ndarray, "origin horizon member"]]:
+        """How each fusion of the run weighed its members, by its name."""
+        fusions = [walk.recipe.model for walk in self.walks if isinstance(walk.recipe.model, Fusion)]
+        return {fusion.name: fusion.weights(members(fusion, self.walks), self.candles) for fusion in fusions}
 
     @cached_property
     def ranking(self) -> list[str]:
@@ -157,12 +167,21 @@ class Run:
             "name": name,
             "recipe": {"digest": walk.recipe.digest, **walk.recipe.document()},
             "cutoffs": [fitted.cutoff.isoformat() for fitted in walk.fitted],
+            **self._final_weights(walk),
             "horizons": {
                 str(s.horizon): {**_metrics(s), **_judgement(verdicts[s.horizon])}
                 for s in self.summaries
                 if s.model == name
             },
         }
+
+    def _final_weights(self, walk: Walk) -> dict[str, Any]:
+        """What a fusion's members count in its newest forecast."""
+        if not isinstance(walk.recipe.model, Fusion):
+            return {}
+        members, newest = walk.recipe.model.members, self.weights[walk.recipe.model.name][-1]
+        horizons = enumerate(walk.forecast.horizons)
+        return {"weights": {str(h): dict(zip(members, newest[n].tolist(), strict=True)) for n, h in horizons}}
 
     def forecasts(self) -> pl.DataFrame:
         """`forecasts.parquet`: `model, origin, target_time, horizon, price, values, truth, cutoff, seeds`."""
@@ -217,7 +236,7 @@ class Run:
             source=document["source"],
             is_sample=document["is_sample"],
             test_from=datetime.fromisoformat(document["span"]["test_from"]),
-            walks=tuple(_walk(folder / "models" / model["name"], forecasts, feed) for model in document["models"]),
+            walks=tuple(_walk(folder / "models", model["recipe"], forecasts, feed) for model in document["models"]),
             timing=document["timing"],
             versions=document["versions"],
         )
@@ -268,11 +287,12 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def _walk(folder: Path, forecasts: pl.DataFrame, feed: Feed) -> Walk:
-    fitted = tuple(Fitted.load(path) for path in sorted(folder.iterdir()))
-    recipe = fitted[0].recipe
-    frame = forecasts.filter(pl.col("model") == recipe.model.name)
-    return Walk(recipe, fitted, from_frame(frame, feed, recipe.digest))
+def _walk(folder: Path, document: Mapping[str, Any], forecasts: pl.DataFrame, feed: Feed) -> Walk:
+    recipe = recipe_of({key: value for key, value in document.items() if key != "digest"})
+    name = recipe.model.name
+    saved = [] if isinstance(recipe.model, Combiner) else sorted((folder / name).iterdir())
+    frame = forecasts.filter(pl.col("model") == name)
+    return Walk(recipe, tuple(Fitted.load(path) for path in saved), from_frame(frame, feed, recipe.digest))
 
 
 def _metrics(s: Summary) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def score(forecast: Forecast, candles: Candles) -> pl.DataFrame:
     columns = {
         "truth": known,
         "median": forecast.median,
-        "crps": _crps(known, forecast.values),
+        "crps": crps(known, forecast.values),
         **{
             f"pinball{q:02d}": scoringrules.quantile_score(known, values, q / 100)
             for q, values in zip(PINBALL, quantiles, strict=True)
@@ -135,9 +135,10 @@ def _closes(
     return np.where(np.isnan(known), np.nan, np.take(candles.close, rows, mode="clip"))
 
 
-def _crps(
+def crps(
     known: Float[np.ndarray, "origin horizon"], values: Float[np.ndarray, "origin horizon K"]
 ) -> Float[np.ndarray, "origin horizon"]:
+    """Twice the mean pinball loss of sorted values at the K mid-levels; NaN without a truth."""
     out = np.empty_like(known)
     for start in range(0, len(known), _CHUNK):
         chunk = slice(start, start + _CHUNK)

@@ -1,4 +1,4 @@
-"""The contracts that every feature and every model here keeps. Yours is proved in three lines.
+"""The contracts that every feature, model and combiner here keeps. Yours is proved in three lines.
 
     from coincast.testing import check_feature, check_model
 
@@ -24,13 +24,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from jaxtyping import Float
+from scipy.special import ndtri
 
 from .candles import Candles
+from .combiner import Combiner, combined
 from .errors import LookAheadError
 from .features import FEATURES, compute, needs
 from .feed import from_numpy
 from .fitted import Fitted
-from .forecast import K
+from .forecast import LEVELS, Forecast, K
 from .forecaster import Fit, Forecaster, State, unwatched
 from .models import MODELS
 from .perturbation import beside, futures
@@ -205,10 +207,10 @@ class _Exam:
         return self.recipe.windows(candles).settled(by=self.cutoff)
 
     def fit(self, fold: Windows) -> Fit:
-        return self.recipe.model.fit(fold, self.recipe.seeds, unwatched)
+        return self.recipe.forecaster.fit(fold, self.recipe.seeds, unwatched)
 
     def predict(self, windows: Windows) -> Values:
-        return self.recipe.model.predict(self.state, windows.unanswered())
+        return self.recipe.forecaster.predict(self.state, windows.unanswered())
 
     @cached_property
     def learnt(self) -> Fit:
@@ -307,7 +309,7 @@ def _check_predict_again(exam: _Exam) -> None:
 
 def _check_labels(exam: _Exam) -> None:
     """The answer in a window's labels is not read."""
-    answered = exam.recipe.model.predict(exam.state, exam.asked)
+    answered = exam.recipe.forecaster.predict(exam.state, exam.asked)
     exam.demand_same(answered, "reads the labels of what it forecasts: with them in the windows")
 
 
@@ -350,8 +352,60 @@ def _check_saved(exam: _Exam) -> None:
         loaded = Fitted.load(Path(folder, "model"))
     _demand(loaded.recipe == exam.recipe, f"{exam.name} loses settings when saved: {loaded.recipe}, not {exam.recipe}.")
     windows = exam.asked
-    values = loaded.recipe.model.predict(loaded.state, windows.unanswered())
+    values = loaded.recipe.forecaster.predict(loaded.state, windows.unanswered())
     exam.demand_same(values, "forecasts otherwise once saved and loaded")
+
+
+# --- combiners --------------------------------------------------------------------------------------------------------
+
+
+def check_combiner(combiner: Combiner, *, horizons: tuple[int, ...] = (1, 3)) -> None:
+    """Prove that what is made of other models' forecasts learns from settled ones alone.
+
+    Its members are stood in for by volatility forecasts of different widths. At several bars of a simulated market
+    everything after is cut off, multiplied by 7, reversed, mirrored or replaced by noise, and the members' later
+    forecasts with it: no forecast from an origin up to that bar may change by a bit.
+
+    Args:
+        combiner: with the settings to prove.
+        horizons: intervals ahead; those above 1 leave truths unsettled for a while.
+
+    Raises:
+        AssertionError: a contract is broken; the sentence says how and where.
+        DataError: its values are not K finite sorted ones for each origin and horizon.
+    """
+    candles = market(BARS)
+    before = _made(combiner, candles, horizons)
+    _demand_unmoved(before, _made(combiner, candles, horizons), "is not deterministic: asked twice")
+    for bar in _telling(candles)[4::8]:
+        for words, other in futures(candles, bar):
+            known = before.take(before.origin <= candles.known_at[bar])
+            after = _made(combiner, other, horizons)
+            cause = f"sees the future: with the bars after {candles.known_at[bar]} {words}"
+            _demand_unmoved(known, after.take(after.origin <= candles.known_at[bar]), cause)
+
+
+def _made(combiner: Combiner, candles: Candles, horizons: tuple[int, ...]) -> Forecast:
+    """What is made of one forecast a member, all from the same origins."""
+    volatility = compute(candles, ["volatility_94"])[:, 0]
+    rows = np.flatnonzero(candles.observed & np.isfinite(volatility))
+    spread = volatility[rows, None, None] * np.sqrt(horizons)[:, None] * ndtri(LEVELS)
+    origin, price = candles.known_at[rows], candles.close[rows]
+    forecasts = [
+        Forecast(candles.feed, name, "", horizons, origin, origin, price, (0.7 + 0.4 * number) * spread)
+        for number, name in enumerate(combiner.members)
+    ]
+    return combined(combiner, forecasts, candles)
+
+
+def _demand_unmoved(before: Forecast, after: Forecast, cause: str) -> None:
+    changed = np.flatnonzero(~_same(before.values, after.values).all(axis=(1, 2)))
+    if changed.size:
+        first = changed[0]
+        raise AssertionError(f"{before.model} {cause}: its forecast from {before.origin[first]} changed.")
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
 
 
 def _by_itself(windows: Windows, number: int) -> Windows:

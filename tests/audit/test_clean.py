@@ -7,7 +7,7 @@ from tests.audit.pipelines import drawn
 
 from coincast.audit import Declarations, Pipeline, audit
 from coincast.feed import from_numpy
-from coincast.models import MODELS, model_named
+from coincast.models import COMBINERS, MODELS, model_named
 from coincast.recipe import Recipe
 from coincast.worlds import Law, draw
 
@@ -21,6 +21,8 @@ QUICK = {
     "boosted-q": {"trees": 5},
     "seed-lstm": {"epochs": 1, "batch": 128},
     "lstm-t": {"epochs": 1, "units": 4, "scored": 16},
+    "fusion": {"members": ("naive-conformal", "ewma-t")},
+    "calibrated": {"member": "ewma-t"},
 }
 MARKET = draw(Law(alpha=0.05, beta=0.9), 640, seed=3).candles
 TEST_FROM = from_numpy(MARKET.known_at[370])
@@ -38,10 +40,15 @@ def test_clean_pipelines_pass(seed, tmp_path):
 
 
 @pytest.mark.usefixtures("compiled_once")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *COMBINERS])
 def test_every_registered_model_passes(name):
-    recipe = Recipe(model_named(name)(**QUICK.get(name, {})), horizons=(1,), seeds=(0, 1) if "lstm" in name else (0,))
-    pipeline = Pipeline.of_recipe(recipe, MARKET, TEST_FROM)
+    model = model_named(name)(**QUICK.get(name, {}))
+    members = model.members if name in COMBINERS else ()
+    *others, recipe = (
+        Recipe(one, horizons=(1,), seeds=(0, 1) if "lstm" in name else (0,))
+        for one in (*(model_named(member)() for member in members), model)
+    )
+    pipeline = Pipeline.of_recipe(recipe, MARKET, TEST_FROM, members=others)
     word = Declarations(tuned_until=date(2009, 12, 31), trials=1)
     done = audit(pipeline.with_word(word, {}), MARKET, test_from=TEST_FROM, processes=1)
     assert done.outcome == "passed", [(one.fault, one.says) for one in done.findings]

@@ -9,7 +9,7 @@ from quick import quick
 from coincast.backtest import Walk, backtest
 from coincast.candles import Candles
 from coincast.feed import from_numpy
-from coincast.models import MODELS
+from coincast.models import COMBINERS, MODELS
 from coincast.recipe import Recipe
 from coincast.testing import market
 
@@ -30,5 +30,6 @@ class Walked:
 @pytest.fixture(scope="session")
 def walked() -> Walked:
     candles = market(BARS)
-    recipes = [Recipe(quick(name), horizons=(1, 3), refit_every=PACE, seeds=(0, 1)) for name in MODELS]
+    names = [*MODELS, *COMBINERS]
+    recipes = [Recipe(quick(name), horizons=(1, 3), refit_every=PACE, seeds=(0, 1)) for name in names]
     return Walked(candles, recipes, backtest(recipes, candles, from_numpy(candles.known_at[TEST_BAR])))

@@ -1,5 +1,7 @@
 """Registered models with settings that make a fit quick. One that is not named here is taken as it is."""
 
+from coincast.backtest import Walk
+from coincast.combiner import Combiner
 from coincast.forecaster import Forecaster
 from coincast.models import model_named
 
@@ -10,8 +12,15 @@ QUICK = {
     "boosted-q": {"trees": 5},
     "seed-lstm": {"epochs": 2},
     "lstm-t": {"epochs": 2, "units": 4, "scored": 16},
+    "fusion": {"members": ("ewma-t", "har-t")},
+    "calibrated": {"member": "har-t"},
 }
 
 
-def quick(name: str) -> Forecaster:
+def quick(name: str) -> Forecaster | Combiner:
     return model_named(name)(**QUICK.get(name, {}))
+
+
+def is_dear(walk: Walk) -> bool:
+    """Whether networks were trained for it."""
+    return any(fitted.history for fitted in walk.fitted)

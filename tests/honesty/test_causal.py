@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from quick import quick
+from quick import is_dear, quick
 
 from coincast.backtest import backtest
 from coincast.candles import Candles
@@ -74,7 +74,7 @@ def test_the_walk_forward_knows_no_future(walked, words):
     """The bar is in the middle of a block, so that the block before it was trained with labels next to the cut."""
     other = dict(futures(walked.candles, CUT))[words]
     # One process trains a network's blocks again for each of these; the dear ones are tried with one future only.
-    chosen = [w for w in walked.walks if words == "reversed" or not w.fitted[0].history]
+    chosen = [w for w in walked.walks if words == "reversed" or not is_dear(w)]
     again = backtest([w.recipe for w in chosen], other, walked.start)
     demand_same_until(walked.candles.known_at[CUT], chosen, again, f"later bars {words}")
 
@@ -82,9 +82,9 @@ def test_the_walk_forward_knows_no_future(walked, words):
 def test_a_walk_forward_that_is_cut_short_ends_with_the_same_forecasts(walked):
     """Four bars after a refit (the test starts at bar 420 and refits every 80 bars), its model serves those four."""
     limit = walked.candles.known_at[420 + 80 + 4]
-    chosen = [w for w in walked.walks if not w.fitted[0].history]
+    chosen = [w for w in walked.walks if not is_dear(w)]
     again = backtest([w.recipe for w in chosen], walked.candles.until(from_numpy(limit)), walked.start)
-    assert all(len(set(walk.forecast.cutoff)) == 2 for walk in again)
+    assert all(len(set(walk.forecast.cutoff)) == 2 for walk in again if walk.fitted)
     for walk, whole in zip(again, chosen, strict=True):
         n = len(walk.forecast)
         assert np.array_equal(walk.forecast.values, whole.forecast.values[:n])
@@ -93,7 +93,7 @@ def test_a_walk_forward_that_is_cut_short_ends_with_the_same_forecasts(walked):
 
 def test_live_is_the_backtest(walked):
     """Fit at a refit's cutoff with the candles of that day; forecast from a later day with the candles of that day."""
-    for walk in walked.walks:
+    for walk in (w for w in walked.walks if w.fitted):
         cutoff = from_numpy(walk.forecast.cutoff[-1])
         number = int(np.flatnonzero(walk.forecast.origin > walk.forecast.cutoff[-1])[20])
         today = from_numpy(walk.forecast.origin[number])

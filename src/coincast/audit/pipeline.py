@@ -13,7 +13,7 @@ has not closed by then, which it must leave alone.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -61,6 +61,8 @@ _TUNED: Mapping[str, Tuned] = {
     "linear-t": Tuned(date(2023, 12, 31), 35),
     "boosted-q": Tuned(date(2023, 12, 31), 1),
     "lstm-t": Tuned(date(2023, 12, 31), 55),
+    "fusion": Tuned(date(2023, 12, 31), 80),
+    "calibrated": Tuned(date(2023, 12, 31), 42),
 }
 # Refits of a recipe of ours over the span that is audited: one inside it, so that a refit is looked at too.
 BLOCKS = 2
@@ -120,7 +122,12 @@ class Pipeline:
 
     @classmethod
     def of_recipe(
-        cls, recipe: Recipe, candles: Candles, test_from: datetime, plugins: tuple[Path, ...] = ()
+        cls,
+        recipe: Recipe,
+        candles: Candles,
+        test_from: datetime,
+        plugins: tuple[Path, ...] = (),
+        members: Sequence[Recipe] = (),
     ) -> Pipeline:
         """A model registered here, with a refit at the first origin and another in the middle of what follows.
 
@@ -129,12 +136,14 @@ class Pipeline:
             candles: what it will be asked about.
             test_from: the first origin.
             plugins: files that register it.
+            members: those of the models it is made of, if it is made of others.
         """
         origins = int((candles.known_at >= to_numpy(test_from)).sum())
-        paced = replace(recipe, refit_every=max(1, -(-origins // BLOCKS)))
-        # The document and not the recipe: a plug-in's class is not known in the other process before it is loaded.
-        function = partial(forecast_by, paced.document(), plugins)
-        return cls(recipe.model.name, f"recipe {recipe.digest}", function, _our_word(recipe, candles.feed))
+        asked = [*members, recipe]
+        paced = [replace(one, refit_every=max(1, -(-origins // BLOCKS))) for one in asked]
+        # The documents and not the recipes: a plug-in's class is not known in the other process before it is loaded.
+        function = partial(forecast_by, [one.document() for one in paced], plugins)
+        return cls(recipe.model.name, f"recipe {recipe.digest}", function, _our_word(asked, candles.feed))
 
     def with_word(self, declared: Declarations, claims: Mapping[str, float]) -> Pipeline:
         """The same with its maker's word."""
@@ -168,21 +177,23 @@ def _brings_no(name: str, statement: ast.stmt) -> bool:
 
 
 def forecast_by(
-    document: Mapping[str, Any], plugins: tuple[Path, ...], candles: Candles, test_from: datetime
+    documents: Sequence[Mapping[str, Any]], plugins: tuple[Path, ...], candles: Candles, test_from: datetime
 ) -> pl.DataFrame:
-    """What a recipe forecasts from `test_from` on."""
+    """What the last of these recipes forecasts from `test_from` on; those before it are what it is made of."""
     for plugin in plugins:
         load_plugin(plugin)
-    [walk] = backtest([recipe_of(document)], candles, test_from)
+    *_, walk = backtest([recipe_of(document) for document in documents], candles, test_from)
     return to_frame(of_forecast(walk.forecast)).with_columns(pl.col("ds", "cutoff").dt.replace_time_zone("UTC"))
 
 
-def _our_word(recipe: Recipe, feed: Feed) -> Declarations:
-    """What is known of a recipe without asking: how it works, and of a shipped model how its settings were chosen."""
+def _our_word(asked: Sequence[Recipe], feed: Feed) -> Declarations:
+    """What is known of recipes without asking: how they work, and of shipped models how their settings were chosen."""
     known = Declarations(
-        universe=(feed.symbol,), pretrained_until="never", seeds=len(recipe.seeds), closed="handed closed"
+        universe=(feed.symbol,), pretrained_until="never", seeds=len(asked[-1].seeds), closed="handed closed"
     )
-    name = recipe.model.name
-    if name not in _TUNED or recipe.model != model_named(name)():
+    names = [recipe.model.name for recipe in asked]
+    shipped = all(name in _TUNED for name in names)
+    if not shipped or any(recipe.model != model_named(recipe.model.name)() for recipe in asked):
         return known
-    return replace(known, tuned_until=_TUNED[name].until, trials=_TUNED[name].trials)
+    days = [day for name in names if (day := _TUNED[name].until) != "never"]
+    return replace(known, tuned_until=max(days, default="never"), trials=sum(_TUNED[name].trials for name in names))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import RecipeError
-from .modelling import Horizons, RecipeFile, choose, cores, start_of
+from .modelling import Horizons, RecipeFile, choose_with_members, cores, start_of
 from .options import NO, Json, Plugins, expand
 from .printing import interruptible, progress, show
 from .source import Source
@@ -91,5 +91,5 @@ def _pipeline(
             "An audit asks a function from candles to forecasts.",
             f"Write it as {target}:forecast.",
         )
-    [wanted] = choose(target, candles.feed.interval.name, recipe, plugin, horizon, None, {})
-    return Pipeline.of_recipe(wanted, candles, start, tuple(plugin or ()))
+    *members, wanted = choose_with_members(target, candles.feed.interval.name, recipe, plugin, horizon)
+    return Pipeline.of_recipe(wanted, candles, start, tuple(plugin or ()), members)

@@ -131,10 +131,10 @@ def forecast(
 def models(plugin: Plugins = None, json: Json = False) -> None:
     """Name the models and say what each is."""
     from .. import terminal
-    from ..models import MODELS, model_named
+    from ..models import COMBINERS, MODELS, model_named
 
     load_plugins(plugin)
-    listed = {name: terminal.first_sentence(model_named(name)) for name in MODELS}
+    listed = {name: terminal.first_sentence(model_named(name)) for name in (*MODELS, *COMBINERS)}
     show(terminal.catalogue(listed), listed, json)
 
 
@@ -172,6 +172,18 @@ def choose(
     if seed is not None:
         settings["seeds"] = tuple(range(seed, seed + SEEDS))
     return recipes([name.strip() for name in names.split(",") if name.strip()], settings)
+
+
+def choose_with_members(
+    name: str, interval: str, recipe: Path | None, plugins: list[Path] | None, horizon: str | None
+) -> list[Recipe]:
+    """The recipe of one model, after those of the models it is made of, each once."""
+    from ..combiner import Combiner
+
+    [wanted] = choose(name, interval, recipe, plugins, horizon, None, {})
+    members = wanted.model.members if isinstance(wanted.model, Combiner) else ()
+    found = [one for member in members for one in choose_with_members(member, interval, recipe, plugins, horizon)]
+    return list(dict.fromkeys([*found, wanted]))
 
 
 def load_plugins(paths: list[Path] | None) -> None:

@@ -1,6 +1,7 @@
 """One file a model: where it comes from, its settings, what it learns, how it forecasts.
 
-`MODELS` names them. A model's file is imported when it is first asked for, so that a list of names costs nothing.
+`MODELS` names those that learn from candles, `COMBINERS` those that are made of other models' forecasts. A file is
+imported when it is first asked for, so that a list of names costs nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import difflib
 from importlib import import_module
 
+from ..combiner import Combiner
 from ..errors import RecipeError
 from ..forecaster import Forecaster
 
@@ -31,6 +33,10 @@ MODELS: dict[str, str | type[Forecaster]] = {
     "gru-t": "gru_t.GruT",
     "tcn-t": "tcn_t.TcnT",
 }
+COMBINERS: dict[str, str | type[Combiner]] = {
+    "fusion": ".combine.Fusion",
+    "calibrated": ".calibrate.Calibrated",
+}
 
 
 def register(model: type[Forecaster]) -> type[Forecaster]:
@@ -39,7 +45,7 @@ def register(model: type[Forecaster]) -> type[Forecaster]:
     Raises:
         RecipeError: another model has that name.
     """
-    if MODELS.get(model.name, model) is not model:
+    if {**MODELS, **COMBINERS}.get(model.name, model) is not model:
         raise RecipeError(
             f"A model named {model.name!r} is registered already.",
             "A table would not say which one it shows.",
@@ -49,21 +55,22 @@ def register(model: type[Forecaster]) -> type[Forecaster]:
     return model
 
 
-def model_named(name: str) -> type[Forecaster]:
+def model_named(name: str) -> type[Forecaster] | type[Combiner]:
     """The model's class.
 
     Raises:
         RecipeError: no model has that name.
     """
-    if name not in MODELS:
-        close = difflib.get_close_matches(name, MODELS, n=1)
+    models: dict[str, str | type[Forecaster] | type[Combiner]] = {**MODELS, **COMBINERS}
+    if name not in models:
+        close = difflib.get_close_matches(name, models, n=1)
         raise RecipeError(
             f"There is no model {name!r}.",
             "A run names its models so that it can be run again.",
-            f"Did you mean {close[0]!r}?" if close else f"Choose among {', '.join(MODELS)}.",
+            f"Did you mean {close[0]!r}?" if close else f"Choose among {', '.join(models)}.",
         )
-    found = MODELS[name]
+    found = models[name]
     if isinstance(found, str):
-        module, _, attribute = found.partition(".")
+        module, _, attribute = found.rpartition(".")
         found = getattr(import_module(f".{module}", __package__), attribute)
     return found

@@ -16,7 +16,19 @@ from plotly.offline import get_plotlyjs
 
 from ..runs import Run
 from ..value import Worth, worth
-from . import calibration, details, networks, outcomes, prices, ranking, scoreboard, skill, statements, worth_section
+from . import (
+    calibration,
+    details,
+    networks,
+    outcomes,
+    prices,
+    ranking,
+    scoreboard,
+    skill,
+    statements,
+    weights,
+    worth_section,
+)
 from .style import Chart
 from .words import span
 
@@ -66,7 +78,7 @@ def render(run: Run) -> str:
 def _headings(run: Run, answer: worth_section.Section | None) -> dict[str, str]:
     """The statement over each section, in the order of the page."""
     said = statements.headings(run)
-    before = [place for place in ("scores", "echo", "training", "calibration") if place in said]
+    before = [place for place in ("scores", "echo", "training", "weights", "calibration") if place in said]
     mine = {"worth": answer.heading} if answer else {}
     return {**{place: said[place] for place in before}, **mine, **said}
 
@@ -77,6 +89,7 @@ def draw(run: Run, found: Worth) -> dict[str, list[Chart]]:
         "fan": prices.fan(run),
         "echo": outcomes.echo(run),
         "training": networks.curves(run),
+        "weights": weights.charts(run),
         "bands": outcomes.bands(run),
         "coverage": calibration.by_time(run),
         "pit": calibration.pit(run),

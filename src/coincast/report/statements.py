@@ -12,6 +12,7 @@ from ..verdict import NAIVE, PRICE_MODEL, SIGNIFICANCE
 from .networks import histories
 from .ranking import challengers, judged, reference, summary
 from .style import change, percent, price
+from .weights import heading as weights
 from .words import bar_of, candles_of, listed, moment, span
 
 # A coverage closer than this to what was promised is off only slightly, however sure that may be.
@@ -160,6 +161,7 @@ def headings(run: Run) -> dict[str, str]:
         "scores": scores(run),
         "echo": echo(run),
         "training": training(run),
+        "weights": weights(run),
         "calibration": calibration(run),
         "time": time(run),
         "errors": errors(run),

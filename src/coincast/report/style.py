@@ -30,6 +30,7 @@ _HUES = {
     "har-t": "sky",
     "seed-lstm": "purple",
     "lstm-t": "blue",
+    "fusion": "brown",
 }
 _SPARE = ("yellow",)
 
