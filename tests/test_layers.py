@@ -51,8 +51,9 @@ FLOORS = """
     external panel
     features.feature
     features.volatility features.outside
-    features.week
+    features.week features.realised
     features
+    realised
     windows forecast
     worlds
     perturbation

@@ -59,8 +59,10 @@ class Block:
     def digest(self) -> str:
         """Names the block's result on disk: equal only for the same recipe, span and data."""
         sha = hashlib.sha256(f"{self.recipe.digest} {self.cutoff} {self.end}".encode())
-        sha.update(np.ascontiguousarray(self.windows.rows).tobytes())
-        sha.update(np.ascontiguousarray(self.windows.y).tobytes())
+        for windows in self.windows.panel:
+            sha.update(str(windows.feed).encode())
+            sha.update(np.ascontiguousarray(windows.rows).tobytes())
+            sha.update(np.ascontiguousarray(windows.y).tobytes())
         return f"{self.recipe.model.name}-{sha.hexdigest()[:16]}"
 
 
@@ -74,6 +76,7 @@ def backtest(
     test_from: datetime,
     do: Map = serial,
     *,
+    beside: Sequence[Candles] = (),
     parts: Path | None = None,
     monitor: Monitor = silent,
 ) -> list[Walk]:
@@ -84,6 +87,7 @@ def backtest(
         candles: all bars; those before `test_from` only train.
         test_from: the first origin.
         do: how the blocks are done, here or in processes; they are independent of each other.
+        beside: other coins that models may learn from too, each up to a refit's cutoff.
         parts: a folder that keeps finished blocks, so that an interrupted backtest goes on where it stopped.
         monitor: told of progress; a block is numbered as in `blocks`.
 
@@ -91,7 +95,7 @@ def backtest(
         DataError: no origin lies in the test, or too few bars lie before it.
         RecipeError: what a recipe's model is made of is not among the recipes before it.
     """
-    todo = blocks(recipes, candles, test_from)
+    todo = blocks(recipes, candles, test_from, beside)
     done = {n: part for n, block in enumerate(todo) if parts and (part := _kept(parts / block.digest)) is not None}
     for number in done:
         monitor(number, 1, 1, "kept")
@@ -146,7 +150,9 @@ def _demand_members(recipes: Sequence[Recipe]) -> None:
         named.append(model.name)
 
 
-def blocks(recipes: Sequence[Recipe], candles: Candles, test_from: datetime) -> list[Block]:
+def blocks(
+    recipes: Sequence[Recipe], candles: Candles, test_from: datetime, beside: Sequence[Candles] = ()
+) -> list[Block]:
     """The blocks of every recipe that learns from candles, in order of recipe and time."""
     _demand_members(recipes)
     origins = candles.known_at[candles.observed]
@@ -161,7 +167,7 @@ def blocks(recipes: Sequence[Recipe], candles: Candles, test_from: datetime) -> 
     for recipe in recipes:
         if isinstance(recipe.model, Combiner):
             continue
-        windows = recipe.windows(candles)
+        windows = recipe.windows(candles, beside)
         _demand_past(recipe, windows, origins)
         edges = _edges(origins, recipe.refit_bars(candles.feed), candles)
         out += [Block(recipe, windows, cutoff, end) for cutoff, end in itertools.pairwise(edges)]
@@ -172,6 +178,31 @@ def walk_block(block: Block, watch: Watch) -> tuple[Fitted, Forecast]:
     """Learn from what was settled at the block's cutoff, forecast from its origins."""
     fitted = fit_windows(block.recipe, block.windows, block.cutoff, watch)
     return fitted, fitted.predict(block.windows.between(block.cutoff, block.end))
+
+
+def transfer(
+    recipe: Recipe, panel: Sequence[Candles], unseen: Sequence[Candles], test_from: datetime
+) -> list[Forecast]:
+    """What a recipe that learns from a panel says of coins it never saw, each at every origin from `test_from` on.
+
+    Args:
+        recipe: how its forecasters are made.
+        panel: the coins it learns from; refits are counted along the first.
+        unseen: the coins it forecasts.
+        test_from: the first origin.
+
+    Raises:
+        DataError: too few bars lie before the test, or an unseen coin has no origin in it.
+    """
+    told: list[list[Forecast]] = [[] for _ in unseen]
+    windows = [recipe.windows(candles) for candles in unseen]
+    for block in blocks([recipe], panel[0], test_from, panel[1:]):
+        fitted = fit_windows(recipe, block.windows, block.cutoff)
+        for parts, asked in zip(told, windows, strict=True):
+            served = asked.between(block.cutoff, block.end)
+            if len(served):
+                parts.append(fitted.predict(served))
+    return [join(parts) for parts in told]
 
 
 def _edges(origins: Times, bars: int | None, candles: Candles) -> list[datetime]:

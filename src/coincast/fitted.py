@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,14 +99,23 @@ def _under(prefix: str, arrays: State) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def fit(recipe: Recipe, candles: Candles, cutoff: datetime | None = None, watch: Watch = unwatched) -> Fitted:
-    """A forecaster that has learnt from what was known at `cutoff`, by default from all of `candles`.
+def fit(
+    recipe: Recipe,
+    candles: Candles,
+    cutoff: datetime | None = None,
+    watch: Watch = unwatched,
+    *,
+    beside: Sequence[Candles] = (),
+) -> Fitted:
+    """A forecaster that has learnt from what was known at `cutoff`, by default from all of `candles`, and by then of
+    the coins `beside`.
 
     Raises:
         DataError: too few candles were known by then.
         RecipeError: the recipe's model is made of other models' forecasts.
     """
-    return fit_windows(recipe, recipe.windows(candles.until(cutoff or candles.end)), cutoff or candles.end, watch)
+    cutoff = cutoff or candles.end
+    return fit_windows(recipe, recipe.windows(candles.until(cutoff), beside), cutoff, watch)
 
 
 def fit_windows(recipe: Recipe, windows: Windows, cutoff: datetime, watch: Watch = unwatched) -> Fitted:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .candles import Candles
@@ -94,7 +95,8 @@ class Recipe:
 
         Args:
             candles: what is forecast.
-            beside: other coins that may be learnt from too; one that is too short for a window is left out.
+            beside: other coins that may be learnt from too; one that is too short for a window is left out, and so is
+                every label of 0: a price that did not move at all was not traded, and a dead coin has no others.
 
         Raises:
             DataError: `candles` are too few for it.
@@ -108,7 +110,7 @@ class Recipe:
         others = []
         for other in beside:
             with suppress(DataError):
-                others.append(self._cut(other))
+                others.append(_traded(self._cut(other)))
         return replace(own, beside=tuple(others))
 
     def _cut(self, candles: Candles) -> Windows:
@@ -121,6 +123,10 @@ class Recipe:
         if days is None:
             return self.refit_every
         return max(1, feed.interval.bars(timedelta(days=days))) if days else None
+
+
+def _traded(windows: Windows) -> Windows:
+    return replace(windows, y=np.where(windows.y == 0.0, np.nan, windows.y))
 
 
 def pace(interval: Interval) -> dict[str, Any]:

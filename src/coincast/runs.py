@@ -249,10 +249,12 @@ def walk(
     test_from: datetime,
     folder: Path,
     *,
+    beside: Sequence[Candles] = (),
     do: Map = serial,
     monitor: Monitor = silent,
 ) -> Run:
     """Backtest, score and save into `folder`. Interrupted, it goes on from the last finished block when called again.
+    Coins `beside` are learnt from too, by the models that can; the run's notes name them with their digests.
 
     Raises:
         OutputError: `folder` cannot be written, or holds models that no run left there.
@@ -260,15 +262,22 @@ def walk(
     """
     parts = _claim(folder) / ".parts"
     began = time.perf_counter()
-    walks = backtest(recipes, cleaned.candles, test_from, do, parts=parts, monitor=monitor)
+    walks = backtest(recipes, cleaned.candles, test_from, do, beside=beside, parts=parts, monitor=monitor)
     walked = time.perf_counter()
-    run = Run(cleaned, source, source in SAMPLES, test_from, tuple(walks), {}, versions())
+    run = Run(_noting(cleaned, beside), source, source in SAMPLES, test_from, tuple(walks), {}, versions())
     judged = len(run.summaries) + len(run.verdicts)
     timing = {"backtest": walked - began, "score": time.perf_counter() - walked} if judged else {}
     run = dataclasses.replace(run, timing=timing)
     run.save(folder)
     shutil.rmtree(parts, ignore_errors=True)
     return run
+
+
+def _noting(cleaned: Cleaned, beside: Sequence[Candles]) -> Cleaned:
+    """The candles, and among the notes what was learnt from beside them."""
+    told = tuple(f"Learnt from too: {c.feed}, {len(c):,} bars, digest {c.digest[:16]}." for c in beside)
+    repairs = dataclasses.replace(cleaned.repairs, notes=(*cleaned.repairs.notes, *told))
+    return dataclasses.replace(cleaned, repairs=repairs)
 
 
 def _claim(folder: Path) -> Path:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .candles import Candles
+from .combiner import Combiner
 from .errors import DataError, OutputError, RecipeError
 from .forecaster import Forecaster, Watch, unwatched
 from .output import make_folder, refusal, write
@@ -418,7 +419,7 @@ def _importance(study: optuna.Study) -> dict[str, float]:
 # --- the recipe as a file ---------------------------------------------------------------------------------------------
 
 
-def _unlike_default(model: Forecaster) -> dict[str, Any]:
+def _unlike_default(model: Forecaster | Combiner) -> dict[str, Any]:
     of: Any = model  # a dataclass, which the protocol cannot say
     fields = dataclasses.fields(of)
     return {field.name: value for field in fields if (value := getattr(model, field.name)) != field.default}

@@ -21,6 +21,9 @@ QUICK = {
     "boosted-q": {"trees": 5},
     "seed-lstm": {"epochs": 1, "batch": 128},
     "lstm-t": {"epochs": 1, "units": 4, "scored": 16},
+    "lstm-attention": {"epochs": 1, "units": 4, "scored": 16},
+    "gru-t": {"epochs": 1, "units": 4, "scored": 16},
+    "tcn-t": {"epochs": 1, "units": 4, "scored": 16},
     "fusion": {"members": ("naive-conformal", "ewma-t")},
     "calibrated": {"member": "ewma-t"},
 }

@@ -12,6 +12,9 @@ QUICK = {
     "boosted-q": {"trees": 5},
     "seed-lstm": {"epochs": 2},
     "lstm-t": {"epochs": 2, "units": 4, "scored": 16},
+    "lstm-attention": {"epochs": 2, "units": 4, "scored": 16},
+    "gru-t": {"epochs": 2, "units": 4, "scored": 16},
+    "tcn-t": {"epochs": 2, "units": 4, "scored": 16},
     "fusion": {"members": ("ewma-t", "har-t")},
     "calibrated": {"member": "har-t"},
 }

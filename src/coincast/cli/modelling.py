@@ -29,6 +29,10 @@ SEEDS = 8
 
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A TOML file of settings.")]
 Horizons = Annotated[str | None, typer.Option("--horizon", help="Intervals ahead, such as 1,7.")]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option("--beside", help="Learn from this coin too: a stored feed, or ETH/USD=FILE. May be repeated."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="First of the networks' eight seeds.")]
 
 
@@ -42,6 +46,7 @@ class Walk:
     models: Annotated[str, typer.Option("--models", help="Models to compare, by name.")] = ALL_MODELS
     recipe: RecipeFile = None
     plugin: Plugins = None
+    beside: Beside = None
     horizon: Horizons = None
     seed: Seed = None
     processes: Annotated[int | None, typer.Option("--processes", min=1, help="Worker processes; one a core.")] = None
@@ -54,6 +59,7 @@ class Walk:
         from ..workers import Processes
 
         cleaned, words = source.load()
+        beside = source.others(self.beside or (), cleaned.candles.feed)
         interval = cleaned.candles.feed.interval.name
         wanted = choose(self.models, interval, self.recipe, self.plugin, self.horizon, self.seed, tables)
         start = start_of(cleaned, words, self.test_from)
@@ -62,7 +68,7 @@ class Walk:
             interruptible("Interrupted. Finished blocks are kept: the same command goes on from there."),
             terminal.progress(wanted, cleaned.candles, start, quiet=quiet) as monitor,
         ):
-            return walk(cleaned, words, wanted, start, self.out, do=workers, monitor=monitor)
+            return walk(cleaned, words, wanted, start, self.out, beside=beside, do=workers, monitor=monitor)
 
 
 @expand
@@ -91,6 +97,7 @@ def train(
     model: Annotated[str, typer.Option("--model", help="The model to train, by name.")] = "lstm-t",
     recipe: RecipeFile = None,
     plugin: Plugins = None,
+    beside: Beside = None,
     horizon: Horizons = None,
     seed: Seed = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("model"),
@@ -102,9 +109,10 @@ def train(
 
     vacant(out)
     cleaned, _ = source.load()
+    others = source.others(beside or (), cleaned.candles.feed)
     [wanted] = choose(model, cleaned.candles.feed.interval.name, recipe, plugin, horizon, seed, {})
     with terminal.one_bar(model) as watch:
-        fitted = fit(wanted, cleaned.candles, watch=watch)
+        fitted = fit(wanted, cleaned.candles, watch=watch, beside=others)
     fitted.save(out)
     typer.echo(f"{model} has learnt from {cleaned.candles.feed} until {fitted.cutoff:%Y-%m-%d %H:%M} UTC: {out}")
 

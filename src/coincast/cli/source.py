@@ -13,7 +13,11 @@ from ..errors import DataError, RecipeError
 from .options import OUTSIDE_FOLDER, STORE, StoreFolder, day
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..candles import Candles
     from ..clean import Cleaned
+    from ..feed import Feed
     from ..records import Records
     from ..rows import Rows
     from ..store import Snapshot
@@ -44,6 +48,10 @@ class Source:
     outside: Annotated[
         list[str] | None, typer.Option("--outside", help="Join an outside series: NAME as fetched, or NAME=FILE.")
     ] = None
+    finer: Annotated[
+        str | None,
+        typer.Option("--finer", help="Shorter bars of the same coin, a stored feed or a file: realised variance."),
+    ] = None
     label: Annotated[str | None, typer.Option("--label", help="Which end of a bar its time names: open or close.")] = (
         None
     )
@@ -66,6 +74,38 @@ class Source:
             words = self.sample or "btc-1d"
             cleaned = _sample(words)
         return self._joined(self._cut(cleaned)), words
+
+    def others(self, names: Sequence[str], feed: Feed) -> tuple[Candles, ...]:
+        """Candles of other coins, cut to the days asked for.
+
+        Args:
+            names: stored feeds, or SYMBOL=FILE.
+            feed: whose bars theirs must be as long as.
+
+        Raises:
+            RecipeError: their bars are of another length, or they are the candles themselves.
+            DataError: there are no such candles.
+        """
+        found = []
+        for name in names:
+            candles = self._cut(self._other(name, feed.symbol)).candles
+            if candles.feed.interval != feed.interval or candles.feed == feed:
+                raise RecipeError(
+                    f"--beside {name} is {candles.feed}, the candles themselves are {feed}.",
+                    "A coin beside them has bars of the same length, and is another one.",
+                    f"Name candles of another coin at {feed.interval}.",
+                )
+            found.append(candles)
+        return tuple(found)
+
+    def _other(self, name: str, symbol: str) -> Cleaned:
+        """A stored feed, SYMBOL=FILE, or a file of `symbol`."""
+        said, given, file = name.partition("=")
+        if given:
+            return replace(self, symbol=said, interval=None)._file(Path(file))
+        if Path(name).is_file():
+            return replace(self, symbol=symbol, interval=None)._file(Path(name))
+        return self._stored(name)[0]
 
     def demand_one(self) -> None:
         """Refuse two sources at once.
@@ -135,7 +175,12 @@ class Source:
         return replace(cleaned, candles=candles)
 
     def _joined(self, cleaned: Cleaned) -> Cleaned:
-        """The candles with the outside series asked for."""
+        """The candles with the outside series and the realised variance asked for."""
+        if self.finer:
+            from ..realised import with_realised
+
+            finer = self._other(self.finer, cleaned.candles.feed.symbol).candles
+            cleaned = replace(cleaned, candles=with_realised(cleaned.candles, finer))
         if not self.outside:
             return cleaned
         from ..external import Archive, join, read

@@ -6,6 +6,7 @@ to which `external.join` has joined it.
 """
 
 from . import outside as outside
+from . import realised as realised
 from . import volatility as volatility
 from . import week as week
 from .feature import FEATURES as FEATURES

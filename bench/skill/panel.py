@@ -1,0 +1,101 @@
+"""Twelve coins by days, three left out in turn: networks that forecast coins they never saw, origins of 2021-2023.
+
+    python -m bench.skill panel
+
+The reference is `garch-t`, fitted on each coin itself, from the first refit for which the coin has a year behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+
+import numpy as np
+import polars as pl
+
+from coincast.backtest import backtest, transfer
+from coincast.combine import Fusion
+from coincast.combiner import combined
+from coincast.forecast import Forecast
+from coincast.recipe import Recipe, recipes
+from coincast.scores import score, with_reference
+from coincast.threads import single_threaded
+from coincast.verdict import diebold_mariano
+
+from ..daily import FILE, candles_of
+from .daily import COINS, END, coin
+
+START = datetime(2021, 1, 1, tzinfo=UTC)
+YEAR = timedelta(days=365)
+SEEDS = tuple(range(4))
+# Every coin is left out once; the groups mix old and new, large and small.
+GROUPS = (("ada", "doge", "uni"), ("avax", "eth", "xlm"), ("bch", "dot", "xrp"), ("bnb", "link", "ltc"))
+LEARNERS = ("lstm-t", "har-t")
+
+
+def recipe(model: str) -> Recipe:
+    [found] = recipes([model], {"horizons": (1,), "refit_every": 90, "seeds": SEEDS})
+    return found
+
+
+def left_out(group: Sequence[str]) -> list[Forecast]:
+    """What each learner, the fusion of both, and `garch-t` say of the coins of a group."""
+    single_threaded()
+    bitcoin = candles_of(FILE, "coinbase:BTC/USD:1d", END).candles
+    seen = [bitcoin, *(coin(name) for name in COINS if name not in group)]
+    unseen = [coin(name) for name in group]
+    told = [transfer(recipe(model), seen, unseen, START) for model in LEARNERS]
+    out = []
+    for candles, *forecasts in zip(unseen, *told, strict=True):
+        first = max(START, candles.start + YEAR)
+        fused = replace(combined(Fusion(LEARNERS, "equal"), forecasts, candles), model="fusion")
+        out += [_since(forecast, first) for forecast in (*forecasts, fused)]
+        [walk] = backtest([recipe("garch-t")], candles, first)
+        out.append(walk.forecast)
+    return out
+
+
+def _since(forecast: Forecast, first: datetime) -> Forecast:
+    return forecast.take(forecast.origin >= np.datetime64(first.replace(tzinfo=None)))
+
+
+def run() -> list[str]:
+    """The table's lines."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        told = [forecast for group in pool.map(left_out, GROUPS) for forecast in group]
+    by_coin = {name.upper(): coin(name) for name in COINS}
+    scores = pl.concat(
+        score(forecast, by_coin[forecast.feed.base]).with_columns(coin=pl.lit(forecast.feed.base)) for forecast in told
+    )
+    return list(_rows(scores))
+
+
+def _rows(scores: pl.DataFrame) -> Iterator[str]:
+    judged = [
+        with_reference(part, "garch-t").drop_nulls("reference_crps")
+        for _, part in scores.group_by("coin", maintain_order=True)
+    ]
+    rows = pl.concat(judged)
+    names = sorted(rows["coin"].unique())
+    yield "| never seen | pooled | days clustered, t | ahead on | 80 / 95 % held | " + " | ".join(names) + " |"
+    yield "|" + "---|" * (5 + len(names))
+    for model in ("lstm-t", "har-t", "fusion"):
+        own = rows.filter(pl.col("model") == model)
+        days = (
+            own.group_by("origin")
+            .agg((pl.col("crps") - pl.col("reference_crps")).mean().alias("d"))
+            .sort("origin")["d"]
+        )
+        t = diebold_mariano(1 + days.to_numpy(), np.ones(len(days)), 1).t
+        change = {
+            str(name): float(part["crps"].sum() / part["reference_crps"].sum() - 1)
+            for (name,), part in own.group_by("coin")
+        }
+        pooled = float(own["crps"].sum() / own["reference_crps"].sum() - 1)
+        ahead = sum(value < 0 for value in change.values())
+        held = f"{100 * own['hit80'].mean():.1f} / {100 * own['hit95'].mean():.1f}"
+        by_coin = " | ".join(f"{100 * change[name]:+.2f} %" for name in names)
+        yield f"| {model} | {100 * pooled:+.2f} % | {t:+.1f} | {ahead} of {len(names)} | {held} | {by_coin} |"
