@@ -99,7 +99,7 @@ FLOORS = """
     report.words report.style
     report.resample report.ranking
     report.leaks
-    report.worth_section report.networks report.prices report.scoreboard report.details report.weights
+    report.worth_section report.networks report.attention report.prices report.scoreboard report.details report.weights
     report.standings
     report.calibration report.outcomes report.statements
     report.skill

@@ -16,7 +16,6 @@ END = datetime(2024, 1, 1, tzinfo=UTC)
 START = datetime(2021, 1, 1, tzinfo=UTC)
 GARCH = {"lookback": 4320, "simulations": 1000}
 NETWORK = {"units": 24}
-SEEDS = 4
 ROWS = (
     Row("naive-conformal", "naive-conformal", {"lookback": 4320}),
     Row("ewma-t", "ewma-t", {"window": 4320}),
@@ -26,9 +25,9 @@ ROWS = (
     Row("har-t", "har-t"),
     Row("linear-t", "linear-t"),
     Row("boosted-q", "boosted-q"),
-    Row("lstm-t, no season", "lstm-t", {**NETWORK, "inputs": INPUTS[:13]}, seeds=SEEDS),
-    Row("lstm-t", "lstm-t", NETWORK, seeds=SEEDS),
-    Row("lstm-attention", "lstm-attention", NETWORK, seeds=SEEDS),
+    Row("lstm-t, no season", "lstm-t", {**NETWORK, "inputs": INPUTS[:13]}),
+    Row("lstm-t", "lstm-t", NETWORK),
+    Row("lstm-attention", "lstm-attention", NETWORK),
 )
 FUSIONS = (
     ("fusion of lstm-t and linear-t", ("lstm-t", "linear-t")),

@@ -42,7 +42,7 @@ class Row:
     model: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     candles: str = "bare"
-    seeds: int = 8
+    seeds: int = 4
     panel: bool = False
 
 

@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 from ..runs import Run
 from ..value import Worth, worth
 from . import (
+    attention,
     calibration,
     details,
     networks,
@@ -88,7 +89,7 @@ def draw(run: Run, found: Worth) -> dict[str, list[Chart]]:
     wanted: dict[str, Chart | Sequence[Chart] | None] = {
         "fan": prices.fan(run),
         "echo": outcomes.echo(run),
-        "training": networks.curves(run),
+        "training": [*networks.curves(run), *attention.charts(run)],
         "weights": weights.charts(run),
         "bands": outcomes.bands(run),
         "coverage": calibration.by_time(run),
