@@ -3,6 +3,7 @@
 # make test   everything that must hold: format, lint, types, tests
 # make check  format, lint and types alone
 # make bench  measured against peers, as tables
+# make study  what each step adds to the forecast, on the study data (docs/skill.md)
 # make proof  the long proofs, whole; their results are committed in bench/proof
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run live test check bench proof lock clean
+.PHONY: run live test check bench study proof lock clean
 
 run: $(VENV)/run
 	$(BIN)/coincast run --sample btc-1d --out out
@@ -27,6 +28,9 @@ check: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/python -m bench
+
+study: $(VENV)/test
+	$(BIN)/python -m bench.skill
 
 proof: $(VENV)/test
 	$(BIN)/python -m bench.proof

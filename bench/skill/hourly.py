@@ -27,13 +27,11 @@ ROWS = (
     Row("boosted-q", "boosted-q"),
     Row("lstm-t, no season", "lstm-t", {**NETWORK, "inputs": INPUTS[:13]}),
     Row("lstm-t", "lstm-t", NETWORK),
-    Row("lstm-attention", "lstm-attention", NETWORK),
 )
 FUSIONS = (
     ("fusion of lstm-t and linear-t", ("lstm-t", "linear-t")),
     ("fusion of lstm-t and har-t", ("lstm-t", "har-t")),
     ("fusion of lstm-t, linear-t and season-t", ("lstm-t", "linear-t", "season-t")),
-    ("fusion of lstm-t, lstm-attention and linear-t", ("lstm-t", "lstm-attention", "linear-t")),
 )
 REFERENCES = ("garch-t", "season-t", "har-t")
 
