@@ -18,12 +18,25 @@ from bench.proof.receipt import keep
 from scipy.stats import norm
 
 from coincast.backtest import silent
+from coincast.calibrate import Calibrated
+from coincast.combine import Fusion
+from coincast.combiner import Combiner
 from coincast.forecaster import Forecaster, Watch
+from coincast.models.boosted import BoostedQ
+from coincast.models.drift import Drift
+from coincast.models.ewma_fhs import EwmaFhs
 from coincast.models.ewma_t import EwmaT
-from coincast.models.garch import GarchT
+from coincast.models.garch import EgarchSkewT, GarchT, GjrSkewT
+from coincast.models.gru_t import GruT
+from coincast.models.har_t import HarT
+from coincast.models.linear_t import LinearT
+from coincast.models.lstm_attention import LstmAttention
 from coincast.models.lstm_t import LstmT
 from coincast.models.naive import Naive, NaiveConformal
+from coincast.models.range_t import RangeT
+from coincast.models.season_t import SeasonT
 from coincast.models.seed_lstm import SeedLstm
+from coincast.models.tcn_t import TcnT
 from coincast.recipe import Recipe
 from coincast.trials import SIGNIFICANCE, Pooled, Trial, pool, trials
 from coincast.workers import Processes
@@ -31,9 +44,27 @@ from coincast.worlds import Law, draw
 
 PROCESSES = 2
 
-BASELINES = (Naive(), NaiveConformal(), EwmaT(), GarchT())
+BASELINES = (
+    Naive(),
+    Drift(),
+    NaiveConformal(),
+    EwmaT(),
+    EwmaFhs(),
+    RangeT(),
+    SeasonT(),
+    GarchT(),
+    GjrSkewT(simulations=1000),
+    EgarchSkewT(simulations=1000),
+    HarT(),
+    LinearT(),
+    BoostedQ(trees=20),
+    Fusion(("garch-t", "har-t", "ewma-t")),
+    Calibrated("garch-t"),
+)
 # Few epochs, so that many worlds can be tried: what leaks in a network leaks in its first ones.
 NETWORKS = (SeedLstm(epochs=5), LstmT(epochs=30, scored=64))
+# They learn by the same function as `lstm-t`, and each costs a compilation in every process.
+LIKE_LSTM_T = (LstmAttention(epochs=5, scored=32), GruT(epochs=5, scored=32), TcnT(epochs=5, scored=32))
 
 
 @dataclass(frozen=True)
@@ -41,7 +72,7 @@ class Study:
     """Models walked through many worlds of one law."""
 
     law: Law
-    models: tuple[Forecaster, ...]
+    models: tuple[Forecaster | Combiner, ...]
     worlds: int
     horizons: tuple[int, ...] = (1, 7)
     bars: int = 1000
@@ -60,17 +91,20 @@ class Study:
 
 WALK, GARCH = Law(dof=4), Law(alpha=0.08, beta=0.9)
 AUTOREGRESSIVE, SEASONAL = Law(autocorrelation=0.1), Law(swing=0.7, period=200)
+WEEKLY = Law(swing=0.7, period=7)
 NULL = {
     "random walk": Study(WALK, BASELINES, worlds=100),
     "garch": Study(GARCH, BASELINES, worlds=100),
     "random walk, networks": Study(WALK, NETWORKS, worlds=40),
     "garch, networks": Study(GARCH, NETWORKS, worlds=40),
+    "garch, other networks": Study(GARCH, LIKE_LSTM_T, 20, (1,), refit_every=360),
 }
 SIGNAL = {
     "autocorrelation": Study(
         AUTOREGRESSIVE, (NaiveConformal(), Autoregression()), 50, (1,), bars=2000, first_bar=800, refit_every=400
     ),
-    "season of volatility": Study(SEASONAL, BASELINES[1:], 20, (1,)),
+    "season of volatility": Study(SEASONAL, (NaiveConformal(), EwmaT(), GarchT()), 20, (1,)),
+    "season of the week": Study(WEEKLY, (NaiveConformal(), EwmaT(), SeasonT()), 20, (1,)),
 }
 
 
@@ -104,6 +138,11 @@ def signal_checks(found: dict[str, list[Pooled]]) -> Iterator[Check]:
         yield Check(
             f"season of volatility: {name}'s CRPS above the law's, share", gap, flat.gap / 2, gap < flat.gap / 2
         )
+
+    weekly = {name: _one(found["season of the week"], name).gap for name in ("ewma-t", "season-t")}
+    limit = weekly["ewma-t"] / 4
+    what = "season of the week: season-t's CRPS above the law's, share, where ewma-t's is four times the limit"
+    yield Check(what, weekly["season-t"], limit, weekly["season-t"] < limit)
 
 
 def autocorrelation_checks(known: Pooled, study: Study, errors: float) -> Iterator[Check]:

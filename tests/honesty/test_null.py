@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from bench.proof.null_worlds import NULL, Study, seeds
 
-from coincast.models import MODELS
+from coincast.models import COMBINERS, MODELS
 from coincast.models.ewma_t import EwmaT
 from coincast.trials import Pooled, Trial, pool
 from coincast.worlds import Law, World, draw
@@ -44,7 +44,7 @@ def null_trials(seed) -> dict[str, list[Trial]]:
 def test_nobody_beats_the_law_and_nobody_knows_the_mean(null_trials, seed):
     everywhere = pool(trial for some in null_trials.values() for trial in some)
     assert not suspicions(everywhere), f"COINCAST_SEED={seed}"
-    assert {p.model for p in everywhere} == set(MODELS)
+    assert {p.model for p in everywhere} == {*MODELS, *COMBINERS}
 
 
 @pytest.mark.proof
