@@ -78,7 +78,11 @@ def day(text: str, *, last: bool = False) -> datetime:
 
 
 def horizons_of(text: str) -> list[str | int]:
-    """An option's intervals ahead: `1,7`, or `1-14` for every one from 1 to 14; what is neither is left as it is."""
+    """An option's intervals ahead: `1,7`, or `1-14` for every one from 1 to 14; what is neither is left as it is.
+
+    Raises:
+        RecipeError: a span does not go up.
+    """
     parts = (part.strip() for part in text.split(","))
     return [h for part in parts for h in (_span(*map(int, part.split("-"))) if _SPAN.fullmatch(part) else [part])]
 
