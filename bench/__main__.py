@@ -6,7 +6,7 @@ A bench prints what it measured and compares with peers run on the same work in 
 import importlib
 import sys
 
-BENCHES = ("run", "page", "check", "store", "fetch", "baselines", "daily", "fusion", "training")
+BENCHES = ("run", "page", "check", "store", "fetch", "baselines", "daily", "fusion", "paths", "training")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHES:

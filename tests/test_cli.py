@@ -110,6 +110,7 @@ def test_a_file_that_cannot_be_used(case, tmp_path: Path, monkeypatch, capsys):
         (["run", "--recipe", "absent.toml"], "absent.toml"),
         (["run", "--horizon", "7,1"], "ascending"),
         (["run", "--horizon", "week"], "week"),
+        (["run", "--horizon", "14-1"], "14-1"),
         (["run", "--test-from", "2031-01-01"], "2031-01-01"),
         (["run", "--test-from", "2017-08-20", "--models", "garch-t"], "2017-08-20"),
         (["run", "--test-from", "yesterday"], "yesterday"),
@@ -204,6 +205,29 @@ def test_train_then_forecast(tmp_path, monkeypatch, capsys):
     assert "37,371" in capsys.readouterr().out
     assert coincast(monkeypatch, "forecast", "--model", str(model), "--sample", "btc-1h") == 2
     assert coincast(monkeypatch, "forecast", "--model", str(model), "--until", "2019-12-31") == 2
+
+
+def test_what_may_happen_on_the_way_is_told_of_a_model_that_forecasts_every_day(tmp_path, monkeypatch, capsys):
+    model, gaps = tmp_path / "model", tmp_path / "gaps"
+    assert coincast(monkeypatch, "train", "--model", "ewma-t", "--horizon", "1-7", "--out", str(model)) == 0
+    assert coincast(monkeypatch, "train", "--model", "ewma-t", "--horizon", "1, 3-4", "--out", str(gaps)) == 0
+    asked = ["--touch", "40000", "--touch", "35000", "--drawdown", "10%"]
+    capsys.readouterr()
+    assert coincast(monkeypatch, "forecast", "--model", str(model), *asked) == 0
+    told = capsys.readouterr().out
+    assert "40,000 USDT or above (+7.0 %)" in told
+    assert "10 % or more under the highest close" in told
+    assert coincast(monkeypatch, "forecast", "--model", str(model), *asked, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    way = said["on_the_way"]
+    assert list(said["horizons"]) == list(way["touch"][0]["at_a_close"]) == [str(h) for h in range(1, 8)]
+    last = way["touch"][0]["at_a_close"]["7"]
+    assert f"{100 * last:.0f} %" in told
+    assert way["touch"][0]["at_a_close"]["1"] < last < way["touch"][0]["at_any_time"]["7"]
+    assert coincast(monkeypatch, "forecast", "--model", str(gaps), *asked) == 2
+    assert "1, 3, 4 bars ahead" in capsys.readouterr().err
+    for wrong in (["--drawdown", "deep"], ["--drawdown", "120%"], ["--touch", "0"]):
+        assert coincast(monkeypatch, "forecast", "--model", str(model), *wrong) == 2
 
 
 def test_check_says_what_was_done(monkeypatch, capsys):

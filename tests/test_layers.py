@@ -60,6 +60,8 @@ FLOORS = """
     coverage
     direction
     scores
+    paths
+    path_scores
     forecaster combiner aggregation diagnosis verdict predictions
     training combine calibrate
     models.layers models.scaled
@@ -108,6 +110,7 @@ FLOORS = """
     report.gallery_page
     report
     terminal.marks terminal.waiting terminal.lists terminal.quality
+    terminal.paths
     terminal.run terminal.score terminal.worth
     terminal.audit terminal.gallery terminal.tuning
     terminal

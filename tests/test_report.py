@@ -231,6 +231,13 @@ def test_the_fan_is_the_newest_forecast_and_no_change_is_always_drawn():
     assert "between, the band is interpolated" in page.text
 
 
+def test_nothing_is_said_of_days_between_where_every_day_was_forecast():
+    run = run_of(["naive", "garch-t"], bars=330, horizons=(1, 2, 3))
+    text = Page(render(run)).text
+    assert "It was forecast for each of the next 3 days." in text
+    assert "interpolated" not in text
+
+
 def test_the_fan_starts_at_the_last_candle_and_ends_where_the_longest_horizon_does():
     _, _, page = made()
     candles, median = page.figures["fan"]["data"][3], page.figures["fan"]["data"][-2]

@@ -51,8 +51,9 @@ def left_out(group: Sequence[str]) -> list[Forecast]:
     out = []
     for candles, *forecasts in zip(unseen, *told, strict=True):
         first = max(START, candles.start + YEAR)
-        fused = replace(combined(Fusion(LEARNERS, "equal"), forecasts, candles), model="fusion")
-        out += [_since(forecast, first) for forecast in (*forecasts, fused)]
+        known = [_since(forecast, first) for forecast in forecasts]
+        fused = replace(combined(Fusion(LEARNERS, "equal"), known, candles), model="fusion")
+        out += [*known, fused]
         [walk] = backtest([recipe("garch-t")], candles, first)
         out.append(walk.forecast)
     return out

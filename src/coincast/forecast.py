@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,26 @@ from .feed import Feed, from_numpy
 K = 199
 # The levels at which K equally likely values stand for a law: the middles of K equal steps.
 LEVELS = (np.arange(K) + 0.5) / K
+
+
+class Origins(Protocol):
+    """Where forecasts of any form start: what is asked of one before it is judged."""
+
+    @property
+    def feed(self) -> Feed:
+        """Which candles."""
+
+    @property
+    def model(self) -> str:
+        """The forecaster's name."""
+
+    @property
+    def origin(self) -> Times:
+        """The last close each forecast knew, datetime64[us]."""
+
+    @property
+    def price(self) -> Float[np.ndarray, " origin"]:
+        """Close at the origin, quote currency."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .direction import Direction, direction
 from .errors import DataError
 from .features import compute
 from .feed import from_numpy
-from .forecast import LEVELS, Forecast, K, to_frame
+from .forecast import LEVELS, Forecast, K, Origins, to_frame
 from .windows import labels
 
 BANDS = (50, 80, 95)
@@ -43,7 +43,7 @@ def truth(forecast: Forecast, candles: Candles) -> Float[np.ndarray, "origin hor
     Raises:
         DataError: the candles are of another feed, do not hold an origin, or closed there at another price.
     """
-    return labels(candles, forecast.horizons)[_judged_rows(forecast, candles)]
+    return labels(candles, forecast.horizons)[judged_rows(forecast, candles)]
 
 
 def score(forecast: Forecast, candles: Candles) -> pl.DataFrame:
@@ -84,7 +84,12 @@ def score(forecast: Forecast, candles: Candles) -> pl.DataFrame:
     )
 
 
-def _judged_rows(forecast: Forecast, candles: Candles) -> Int[np.ndarray, " origin"]:
+def judged_rows(forecast: Origins, candles: Candles) -> Int[np.ndarray, " origin"]:
+    """The bar that each forecast starts from.
+
+    Raises:
+        DataError: the candles are of another feed, do not hold an origin, or closed there at another price.
+    """
     if forecast.feed != candles.feed:
         raise DataError(
             f"The forecast is of {forecast.feed}, the candles are of {candles.feed}.",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json, Plugins, day, expand
-from .printing import interruptible, show
+from .options import Json, Plugins, day, expand, horizons_of, share_of
+from .printing import interruptible, show, stack
 from .source import Source
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ FITTED_ONCE = {"seed-lstm": {"refit_days": 0}}
 SEEDS = 8
 
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A TOML file of settings.")]
-Horizons = Annotated[str | None, typer.Option("--horizon", help="Intervals ahead, such as 1,7.")]
+Horizons = Annotated[str | None, typer.Option("--horizon", help="Intervals ahead, such as 1,7 or 1-14.")]
 Beside = Annotated[
     list[str] | None,
     typer.Option("--beside", help="Learn from this coin too: a stored feed, or ETH/USD=FILE. May be repeated."),
@@ -121,19 +121,31 @@ def train(
 def forecast(
     source: Source,
     model: Annotated[Path, typer.Option("--model", help="Folder that `train` or a run wrote.")],
+    touch: Annotated[
+        list[float] | None, typer.Option("--touch", help="A price: how likely it is touched on the way.")
+    ] = None,
+    drawdown: Annotated[
+        list[str] | None, typer.Option("--drawdown", help="Such as 10%: how likely a close lies so far under a peak.")
+    ] = None,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Ask a trained model what comes after the newest candle."""
+    """Ask a trained model what comes after the newest candle, and what may happen on the way."""
     from .. import terminal
     from ..fitted import Fitted, predict
+    from ..paths import shuffle
     from ..runs import outlook_document
 
     load_plugins(plugin)
     fitted = Fitted.load(model)
     cleaned, _ = source.load()
     newest = predict(fitted, cleaned.candles)
-    show(terminal.outlook(newest), outlook_document(newest), json)
+    shown, document = terminal.outlook(newest), outlook_document(newest)
+    if touch or drawdown:
+        depths = [share_of(text) for text in drawdown or ()]
+        way = terminal.questions_document(shuffle(newest, cleaned.candles), touch or (), depths)
+        shown, document = stack([shown, terminal.questions(way)]), {**document, "on_the_way": way}
+    show(shown, document, json)
 
 
 def models(plugin: Plugins = None, json: Json = False) -> None:
@@ -176,7 +188,7 @@ def choose(
     settings |= said
     settings["models"] = {name: {**tables.get(name, {}), **own.get(name, {})} for name in {**tables, **own}}
     if horizon:
-        settings["horizons"] = horizon.split(",")
+        settings["horizons"] = horizons_of(horizon)
     if seed is not None:
         settings["seeds"] = tuple(range(seed, seed + SEEDS))
     return recipes([name.strip() for name in names.split(",") if name.strip()], settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -74,6 +75,42 @@ def day(text: str, *, last: bool = False) -> datetime:
     if last and len(text) in _MORE:
         time = _MORE[len(text)](time)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def horizons_of(text: str) -> list[str | int]:
+    """An option's intervals ahead: `1,7`, or `1-14` for every one from 1 to 14; what is neither is left as it is.
+
+    Raises:
+        RecipeError: a span does not go up.
+    """
+    parts = (part.strip() for part in text.split(","))
+    return [h for part in parts for h in (_span(*map(int, part.split("-"))) if _SPAN.fullmatch(part) else [part])]
+
+
+def _span(first: int, last: int) -> range:
+    if first >= last:
+        raise RecipeError(
+            f"The horizons {first}-{last} do not go up.", "A span counts the intervals ahead.", "Write it as 1-14."
+        )
+    return range(first, last + 1)
+
+
+_SPAN = re.compile(r"\d+-\d+", re.ASCII)
+
+
+def share_of(text: str) -> float:
+    """An option's share: `10%` or `0.1`.
+
+    Raises:
+        RecipeError: it is not a number.
+    """
+    number = text.strip().removesuffix("%")
+    try:
+        return float(number) / (100 if text.strip().endswith("%") else 1)
+    except ValueError as error:
+        raise RecipeError(
+            f"{text!r} is not a share.", "How far a price may fall is one.", "Write it as 10% or 0.1."
+        ) from error
 
 
 # What follows a year, a month, a day, by how many characters they are written in.

@@ -87,6 +87,10 @@ def _fan_caption(forecast: Forecast, shown: int) -> str:
     )
     if forecast.horizons == (1,):
         return caption
+    if forecast.horizons == tuple(range(1, len(forecast.horizons) + 1)):
+        return (
+            f"{caption} It was forecast for each of the next {len(forecast.horizons)} {unit(forecast.feed.interval)}."
+        )
     ahead = f"{listed([str(h) for h in forecast.horizons])} {unit(forecast.feed.interval)} ahead"
     return f"{caption} It was forecast for {ahead}; between, the band is interpolated."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .audit import audit
 from .lists import catalogue, first_sentence
 from .marks import NOT_ADVICE
+from .paths import questions, questions_document
 from .quality import mended, quality, quality_document
 from .run import outlook, result
 from .score import appraisal
@@ -23,6 +24,8 @@ __all__ = [
     "progress",
     "quality",
     "quality_document",
+    "questions",
+    "questions_document",
     "result",
     "worth",
 ]
