@@ -49,14 +49,17 @@ def profile(variance: Float[np.ndarray, " bar"], bars: int) -> Float[np.ndarray,
     total = lfilter([1.0], [1, -decay], np.where(seen, variance, 0.0))[:-1]
     usual = np.divide(total, weight, out=np.full(len(total), np.nan), where=weight > 0)
     width = np.sqrt(variance[1:] / usual)
-    # Bars of one slot are `bars` apart: an average along a slot is a recursion that far back.
-    along_slot = np.zeros(bars + 1)
-    along_slot[[0, bars]] = 1, -(0.5 ** (1 / HALF_LIFE))
     known = np.isfinite(width)
-    widths = lfilter([1.0], along_slot, np.where(known, width, 0.0))
-    found = (widths + STRENGTH) / (lfilter([1.0], along_slot, known.astype(float)) + STRENGTH)
+    widths = _along_slots(np.where(known, width, 0.0), bars)
+    found = (widths + STRENGTH) / (_along_slots(known.astype(float), bars) + STRENGTH)
     squares = np.cumsum(np.concatenate([np.ones(bars + 1), found**2]))
     return np.concatenate([[1.0], found / np.sqrt((squares[bars + 1 :] - squares[1:-bars]) / bars)])
+
+
+def _along_slots(values: Float[np.ndarray, " bar"], bars: int) -> Float[np.ndarray, " bar"]:
+    """Each value and those of its slot before it, each older week counting less."""
+    weeks = np.pad(values, (0, -len(values) % bars)).reshape(-1, bars)
+    return lfilter([1.0], [1, -(0.5 ** (1 / HALF_LIFE))], weeks, axis=0).ravel()[: len(values)]
 
 
 def _season(interval: Interval, skipped: int, counted: int) -> pl.Expr:
