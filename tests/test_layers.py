@@ -63,7 +63,7 @@ FLOORS = """
     paths
     path_scores
     forecaster combiner aggregation diagnosis verdict predictions
-    training combine calibrate
+    inference training combine calibrate
     models.layers models.scaled
     models.naive models.drift models.ewma_t models.garch models.season_t models.linear_t
     models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.network_t

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import io
 import itertools
 import json
 import math
@@ -15,9 +16,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from coincast.clean import Repairs
 from coincast.feed import from_numpy
+from coincast.inference import confidence_sets
 from coincast.report import render
 from coincast.report.page import command_again, encode
 from coincast.report.resample import bars, extremes
@@ -25,6 +28,8 @@ from coincast.report.scoreboard import score_tables
 from coincast.report.statements import headings, linked
 from coincast.report.style import MOST_MARKS, Axis, hues, percent, price, skill, spread
 from coincast.report.words import bar_of, span
+from coincast.terminal.run import result
+from coincast.verdict import judge
 from made import HOURLY, candles_of, walk
 from report_runs import BARS, MENDED, MISSING, SCALE, run_of, with_wicks
 
@@ -183,6 +188,32 @@ def test_a_verdict_has_a_shape_beside_its_word():
     run, _, _ = made()
     rows = [row for table in score_tables(run) for row in table.rows]
     assert {row.word: row.shape for row in rows} == {"better": "▲", "no better": "=", "worse": "▼"}
+
+
+def test_a_dot_says_who_may_be_the_best_and_moves_no_verdict():
+    run, _, page = made()
+    members = [(row.model, row.member) for row in score_tables(run)[0].rows]
+    held = confidence_sets(run.scores.filter(pl.col("horizon") == 1))
+    assert {model for model, member in members if member[0] == "●"} == {one.model for one in held if one.held}
+    assert {member[0] for _, member in members} == {"●", "○"}
+    assert len(page.having(class_="member")) == len(run.summaries)
+    assert run.verdicts == judge(run.scores)
+    said = {
+        (m["name"], int(h)): v["confidence_set"] for m in run.document()["models"] for h, v in m["horizons"].items()
+    }
+    assert said == {key: {"held": one.held, "p": one.p, "n": one.n} for key, one in run.confidence_set.items()}
+    short = run_of(["naive", "garch-t"], bars=300)
+    assert [row.member[0] for row in score_tables(short)[0].rows] == ["–", "–"]
+
+
+@pytest.mark.parametrize(("width", "dots"), [(96, 0), (102, 12)])
+def test_a_screen_shows_the_dots_where_they_fit(width, dots):
+    run, _, _ = made()
+    console = Console(width=width, file=io.StringIO())
+    console.print(result(run, None, width))
+    tables = [line for line in console.file.getvalue().splitlines() if not line.startswith("set:")]
+    assert sum(line.count("●") + line.count("○") for line in tables) == dots
+    assert not any("…" in line for line in tables)
 
 
 def test_the_interval_of_a_skill_is_that_of_the_losses_in_units_of_the_reference():

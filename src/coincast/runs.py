@@ -34,6 +34,7 @@ from .errors import DataError, OutputError
 from .feed import Feed, from_numpy
 from .fitted import Fitted
 from .forecast import Forecast, from_frame, to_frame
+from .inference import Membership, confidence_sets
 from .output import make_folder, new_folder, parquet, write
 from .recipe import Recipe, recipe_of
 from .sample import SAMPLES
@@ -90,6 +91,11 @@ class Run:
     def verdicts(self) -> list[Verdict]:
         """The verdict on each model and horizon."""
         return judge(self.scores)
+
+    @cached_property
+    def confidence_set(self) -> Mapping[tuple[str, int], Membership]:
+        """By model and horizon, whether it may be the best; a horizon of too few origins has no entries."""
+        return {(one.model, one.horizon): one for one in confidence_sets(self.scores)}
 
     @cached_property
     def weights(self) -> Mapping[str, Float[np.ndarray, "origin horizon member"]]:
@@ -169,7 +175,11 @@ class Run:
             "cutoffs": [fitted.cutoff.isoformat() for fitted in walk.fitted],
             **self._final_weights(walk),
             "horizons": {
-                str(s.horizon): {**_metrics(s), **_judgement(verdicts[s.horizon])}
+                str(s.horizon): {
+                    **_metrics(s),
+                    **_judgement(verdicts[s.horizon]),
+                    "confidence_set": _membership(self.confidence_set.get((name, s.horizon))),
+                }
                 for s in self.summaries
                 if s.model == name
             },
@@ -340,6 +350,10 @@ def _judgement(v: Verdict) -> dict[str, Any]:
         "p_better": v.p_better,
         "p_worse": v.p_worse,
     }
+
+
+def _membership(one: Membership | None) -> dict[str, Any] | None:
+    return {"held": one.held, "p": one.p, "n": one.n} if one else None
 
 
 def outlook_document(forecast: Forecast) -> dict[str, Any]:

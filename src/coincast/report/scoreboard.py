@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..direction import Direction
+from ..inference import Membership
 from ..runs import Run
 from ..scores import BANDS, Summary
 from ..verdict import NAIVE, Verdict
@@ -37,7 +38,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A model's line, as text; `direction`, `rmse` and `skill` have a smaller line under them."""
+    """A model's line, as text; `direction`, `rmse` and `skill` have a smaller line under them.
+
+    `member` is of the confidence set: a dot, what it means, the p.
+    """
 
     model: str
     hue: str
@@ -48,6 +52,7 @@ class ScoreRow:
     bar: Bar | None
     skill: tuple[str, str]
     p: str
+    member: tuple[str, str, str]
     crps: str
     coverage: tuple[str, ...]
     rmse: tuple[str, str]
@@ -112,6 +117,7 @@ def _row(run: Run, s: Summary, v: Verdict, room: float) -> ScoreRow:
         bar=None if is_reference or v.skill is None else bar(v.skill, ends, room),
         skill=("reference" if is_reference else skill(v.skill), " to ".join(skill(end) for end in ends or ())),
         p="–" if is_reference else p_value(likely),
+        member=_member(run.confidence_set.get((s.model, s.horizon))),
         crps="–" if s.crps is None else f"{s.crps:.5f}",
         coverage=tuple(percent(s.coverage[band].share) if band in s.coverage else "–" for band in BANDS),
         rmse=(price(s.rmse, 4), f"× {s.rmse / naive.rmse:.2f}" if naive and naive.rmse and s.rmse is not None else ""),
@@ -119,6 +125,14 @@ def _row(run: Run, s: Summary, v: Verdict, room: float) -> ScoreRow:
         direction=_direction(s.direction),
         n=f"{s.n:,}",
     )
+
+
+def _member(one: Membership | None) -> tuple[str, str, str]:
+    if one is None:
+        return "–", "too few origins to tell", ""
+    dot, said = ("●", "may be the best") if one.held else ("○", "shown to be worse")
+    p = p_value(one.p)
+    return dot, f"{said}: 90 % model confidence set, p {p if p[0] == '<' else f'= {p}'}", p
 
 
 def _direction(right: Direction | None) -> tuple[str, str]:

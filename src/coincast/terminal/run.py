@@ -10,13 +10,15 @@ from rich.text import Text
 
 from ..feed import from_numpy
 from ..forecast import Forecast
+from ..inference import Membership
 from ..runs import Run
 from ..scores import Summary
 from ..verdict import Verdict
 from .marks import COLOURS, NOT_ADVICE, SHAPES, SHORT, WIDE, bare, price
 
-COLUMNS = ("model", "CRPS", "skill", "p", "80 %", "95 %", "RMSE", "MAPE", "direction", "verdict")
-ONLY_WIDE = {"80 %", "direction"}
+COLUMNS = ("model", "CRPS", "skill", "p", "80 %", "95 %", "RMSE", "MAPE", "direction", "set", "verdict")
+# How wide the screen must be for what is left out first.
+ROOM = {"80 %": WIDE, "direction": WIDE, "set": WIDE + 6}
 
 
 def result(run: Run, page: Path | None, width: int) -> RenderableType:
@@ -25,6 +27,8 @@ def result(run: Run, page: Path | None, width: int) -> RenderableType:
     parts += [Text(run.headline)]
     for horizon in run.walks[0].forecast.horizons:
         parts += [Text(""), _table(run, horizon, width)]
+    if run.confidence_set and width >= ROOM["set"]:
+        parts += [Text(""), Text("set: ● may be the best, ○ shown to be worse (90 % model confidence set)")]
     parts += [Text(""), outlook(run.outlook), Text("")]
     if page:
         parts.append(Text(f"Report: {page}"))
@@ -35,17 +39,18 @@ def _table(run: Run, horizon: int, width: int) -> Table:
     rows = sorted((s for s in run.summaries if s.horizon == horizon), key=lambda s: s.crps)
     origins = f"{rows[0].n:,} origins" if rows else "no truth yet"
     table = bare(f"{horizon} x {run.candles.feed.interval} ahead, {origins}; skill in CRPS over garch-t")
-    shown = [name for name in COLUMNS if width >= WIDE or name not in ONLY_WIDE]
+    shown = [name for name in COLUMNS if width >= ROOM.get(name, 0)]
     for name in shown:
         table.add_column(name, justify="left" if name in {"model", "verdict"} else "right", no_wrap=True)
     verdicts = {v.model: v for v in run.verdicts if v.horizon == horizon}
     for s in rows:
-        cells = dict(zip(COLUMNS, _cells(s, verdicts[s.model]), strict=True))
+        member = run.confidence_set.get((s.model, horizon))
+        cells = dict(zip(COLUMNS, _cells(s, verdicts[s.model], member), strict=True))
         table.add_row(*(cells[name] for name in shown))
     return table
 
 
-def _cells(s: Summary, v: Verdict) -> list[str | Text]:
+def _cells(s: Summary, v: Verdict, member: Membership | None) -> list[str | Text]:
     skill = s.crps_skill.get("garch-t")
     right = s.direction
     p = v.p
@@ -59,6 +64,7 @@ def _cells(s: Summary, v: Verdict) -> list[str | Text]:
         f"{s.rmse:,.4g}",
         f"{100 * s.mape:.2f} %",
         "-" if right is None else f"{100 * right.share:.1f} %",
+        "-" if member is None else "●" if member.held else "○",
         Text(f"{SHAPES.get(word, ' ')} {SHORT.get(word, word)}", style=COLOURS.get(word, "")),
     ]
 
