@@ -464,7 +464,7 @@ def test_a_price_axis_is_logarithmic_where_it_spans_more_than_a_factor_of_three(
 
 def test_a_model_keeps_its_hue_in_any_company():
     assert hues(["lstm-t", "mine"])["lstm-t"] == hues(["naive", "garch-t", "lstm-t"])["lstm-t"] == "blue"
-    assert len(set(hues(["naive", "garch-t", "mine", "lstm-t"]).values())) == 4
+    assert len(set(hues(["naive", "garch-t", "mine", "yours", "theirs"]).values())) == 5
 
 
 @pytest.mark.parametrize(
@@ -522,7 +522,7 @@ def test_black_on_white_has_the_known_contrast():
 def test_words_and_marks_can_be_told_from_the_paper(theme):
     colours = palette()
     words = {name for name in colours if name.endswith("-text")} | {"ink", "muted", "link"}
-    marks = {"blue", "orange", "green", "purple", "sky", "yellow", "brown", "grey", "slate", "vermilion", "candle"}
+    marks = {"blue", "orange", "green", "purple", "sky", "yellow", "brown", "indigo", "wine", "grey", "slate", "vermilion", "candle"}
     assert marks | words <= set(colours)
     paper = colours["paper"][theme]
     for name in words | {"vermilion"}:

@@ -8,22 +8,21 @@ The reference is `garch-t`, fitted on each coin itself, from the first refit for
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 
 import numpy as np
 import polars as pl
 
-from coincast.backtest import backtest, transfer
+from coincast.backtest import backtest, silent, transfer
 from coincast.combine import Fusion
 from coincast.combiner import combined
 from coincast.forecast import Forecast
+from coincast.forecaster import Watch
 from coincast.recipe import Recipe, recipes
 from coincast.scores import score, with_reference
-from coincast.threads import single_threaded
 from coincast.verdict import diebold_mariano
+from coincast.workers import Processes
 
 from ..daily import FILE, candles_of
 from .daily import COINS, END, coin
@@ -41,9 +40,8 @@ def recipe(model: str) -> Recipe:
     return found
 
 
-def left_out(group: Sequence[str]) -> list[Forecast]:
+def left_out(group: Sequence[str], _: Watch) -> list[Forecast]:
     """What each learner, the fusion of both, and `garch-t` say of the coins of a group."""
-    single_threaded()
     bitcoin = candles_of(FILE, "coinbase:BTC/USD:1d", END).candles
     seen = [bitcoin, *(coin(name) for name in COINS if name not in group)]
     unseen = [coin(name) for name in group]
@@ -65,8 +63,7 @@ def _since(forecast: Forecast, first: datetime) -> Forecast:
 
 def run() -> list[str]:
     """The table's lines."""
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        told = [forecast for group in pool.map(left_out, GROUPS) for forecast in group]
+    told = [forecast for _, group in Processes(2)(left_out, GROUPS, silent) for forecast in group]
     by_coin = {name.upper(): coin(name) for name in COINS}
     scores = pl.concat(
         score(forecast, by_coin[forecast.feed.base]).with_columns(coin=pl.lit(forecast.feed.base)) for forecast in told

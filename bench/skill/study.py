@@ -57,6 +57,10 @@ class Study:
     refit_every: int
     beside: Sequence[Candles] = ()
 
+    def __post_init__(self) -> None:
+        bare = self.candles["bare"]
+        print(f"{bare.feed}, {len(bare)} bars to {bare.end:%Y-%m-%d}, digest {bare.digest[:16]}", flush=True)
+
     def walk(self, row: Row) -> Forecast:
         """A row's walk-forward, told under its label."""
         began = perf_counter()

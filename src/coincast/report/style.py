@@ -32,7 +32,7 @@ _HUES = {
     "lstm-t": "blue",
     "fusion": "brown",
 }
-_SPARE = ("yellow",)
+_SPARE = ("yellow", "indigo", "wine")
 
 
 def colour(role: str) -> str:
