@@ -522,7 +522,21 @@ def test_black_on_white_has_the_known_contrast():
 def test_words_and_marks_can_be_told_from_the_paper(theme):
     colours = palette()
     words = {name for name in colours if name.endswith("-text")} | {"ink", "muted", "link"}
-    marks = {"blue", "orange", "green", "purple", "sky", "yellow", "brown", "indigo", "wine", "grey", "slate", "vermilion", "candle"}
+    marks = {
+        "blue",
+        "orange",
+        "green",
+        "purple",
+        "sky",
+        "yellow",
+        "brown",
+        "indigo",
+        "wine",
+        "grey",
+        "slate",
+        "vermilion",
+        "candle",
+    }
     assert marks | words <= set(colours)
     paper = colours["paper"][theme]
     for name in words | {"vermilion"}:

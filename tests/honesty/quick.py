@@ -18,6 +18,9 @@ QUICK = {
     "fusion": {"members": ("ewma-t", "har-t")},
     "calibrated": {"member": "har-t"},
 }
+# They learn and forecast by the functions of `lstm-t`, and each costs a compilation in every process: their contract is
+# tested, what costs many walks is not done for each.
+LIKE_LSTM_T = {"lstm-attention", "gru-t", "tcn-t"}
 
 
 def quick(name: str) -> Forecaster | Combiner:

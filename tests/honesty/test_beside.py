@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from quick import quick
+from quick import LIKE_LSTM_T, quick
 
 from coincast.backtest import backtest, transfer
 from coincast.candles import Candles
@@ -24,8 +24,6 @@ from coincast.worlds import Law, draw
 BARS, KNOWN = 330, 290
 # What learns from the coins beside its own; the others take no notice of them.
 LEARNERS = {"range-t", "har-t", "linear-t", "boosted-q", "lstm-t"}
-# They learn by the same function as `lstm-t`, and each costs a compilation.
-LIKE_LSTM_T = {"lstm-attention", "gru-t", "tcn-t"}
 
 
 def coin(name: str, seed: int, bars: int = BARS) -> Candles:
