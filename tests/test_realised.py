@@ -16,6 +16,8 @@ from coincast.features import compute
 from coincast.feed import Feed, Interval
 from coincast.perturbation import hide
 from coincast.realised import NAME, with_realised
+from coincast.report.page import command_again
+from coincast.runs import Run
 from coincast.worlds import Law, draw
 
 WHOLE = draw(Law(volatility=0.01, dof=4), 24 * 60, 0, "simulated:COIN/USD:1h").candles
@@ -62,7 +64,7 @@ def test_other_coins_and_bars_as_long_are_refused(feed):
         with_realised(DAYS, other)
 
 
-def run(monkeypatch, *arguments: str) -> int:
+def coincast(monkeypatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["coincast", *arguments])
     try:
         cli.main()
@@ -94,12 +96,13 @@ def crps(capsys) -> float:
 
 def test_a_run_learns_from_the_coin_named_beside(files, monkeypatch, capsys):
     monkeypatch.chdir(files)
-    assert run(monkeypatch, *command(files, "--out", "alone")) == 0
+    assert coincast(monkeypatch, *command(files, "--out", "alone")) == 0
     alone = crps(capsys)
-    assert run(monkeypatch, *command(files, "--out", "both", "--beside", f"OTHER/USD={files / 'other.csv'}")) == 0
+    assert coincast(monkeypatch, *command(files, "--out", "both", "--beside", f"OTHER/USD={files / 'other.csv'}")) == 0
     assert crps(capsys) != alone
-    notes = json.loads((files / "both" / "report.json").read_text())["notes"]
-    assert any("Learnt from too: file:OTHER/USD:1d, 130 bars" in note for note in notes)
+    run = Run.load(files / "both")
+    assert list(run.beside) == ["file:OTHER/USD:1d"]
+    assert "--beside OTHER/USD=FILE" in command_again(run)
 
 
 def test_a_run_reads_realised_variance_from_shorter_bars(files, monkeypatch, capsys):
@@ -107,18 +110,19 @@ def test_a_run_reads_realised_variance_from_shorter_bars(files, monkeypatch, cap
     settings = 'volatility = "realised_volatility_30d"\ninputs = ["realised_day", "realised_week", "realised_month"]\n'
     (files / "recipe.toml").write_text(f"[models.har-t]\n{settings}")
     asked = command(files, "--recipe", "recipe.toml")
-    assert run(monkeypatch, *asked, "--out", "a") == 2
+    assert coincast(monkeypatch, *asked, "--out", "a") == 2
     assert "realised_variance" in capsys.readouterr().err
-    assert run(monkeypatch, *asked, "--out", "b", "--finer", str(files / "hours.csv")) == 0
+    assert coincast(monkeypatch, *asked, "--out", "b", "--finer", str(files / "hours.csv")) == 0
     assert crps(capsys) > 0
+    assert "--finer FILE" in command_again(Run.load(files / "b"))
 
 
 @pytest.mark.parametrize(
     ("beside", "words"),
-    [("COIN/USD={}/days.csv", "the candles themselves"), ("OTHER/USD={}/hours.csv", "bars of the same length")],
+    [("COIN/USD={}/days.csv", "twice"), ("OTHER/USD={}/hours.csv", "mixes bars")],
 )
 def test_the_same_coin_or_other_bars_beside_are_refused(files, monkeypatch, capsys, beside, words):
     monkeypatch.chdir(files)
-    assert run(monkeypatch, *command(files, "--out", "no", "--beside", beside.format(files))) == 2
+    assert coincast(monkeypatch, *command(files, "--out", "no", "--beside", beside.format(files))) == 2
     assert words in " ".join(capsys.readouterr().err.split())
     assert not (files / "no").exists()

@@ -30,7 +30,7 @@ from coincast.report.style import MOST_MARKS, Axis, hues, percent, price, skill,
 from coincast.report.words import bar_of, span
 from coincast.terminal.run import result
 from coincast.verdict import judge
-from made import HOURLY, candles_of, walk
+from made import DAILY, HOURLY, candles_of, walk
 from report_runs import BARS, MENDED, MISSING, SCALE, run_of, with_wicks
 
 LARGEST_PAGE = 8_000_000
@@ -493,6 +493,14 @@ def test_the_colophon_says_how_to_do_it_again():
         "coincast run --sample btc-1d --since 2019-01-01 --until 2020-08-22 --test-from 2019-06-01"
         " --models naive,naive-conformal,ewma-t,garch-t,seed-lstm,lstm-t --horizon 1,7 --seed 0"
     )
+
+
+def test_a_stored_run_is_asked_of_the_store_again():
+    stored = dataclasses.replace(
+        run_of(), source=f"{DAILY}@7#0123456789ab", is_sample=False, beside={"binance:ETH/USDT:1d": "ab"}
+    )
+    words = f"coincast run --feed '{DAILY}@7#0123456789ab' --beside binance:ETH/USDT:1d --since"
+    assert command_again(stored).startswith(words)
 
 
 def luminance(colour):

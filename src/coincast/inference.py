@@ -14,6 +14,7 @@ from math import ceil, expm1, log1p
 
 import numpy as np
 import polars as pl
+from arch.bootstrap import MCS, SPA, StationaryBootstrap
 from jaxtyping import Bool, Float
 from scipy.stats import chi2, norm
 
@@ -121,8 +122,6 @@ def _varies(differences: Float[np.ndarray, "origin model"], losses: Series) -> B
 def _range_p(values: Float[np.ndarray, "origin model"], waiting: int) -> list[float]:
     if values.shape[1] == 1:
         return [1.0]
-    from arch.bootstrap import MCS  # noqa: PLC0415 - it takes long to load, and most commands never ask
-
     rows, block = condensed(values, waiting)
     test = MCS(rows, 1 - CONFIDENCE, DRAWS, block, "R", "stationary", seed=SEED)
     test.compute()
@@ -181,8 +180,6 @@ def superior_ability(losses: Losses, benchmark: str) -> Superiority:
 
 
 def _superior_p(gains: Float[np.ndarray, "origin model"], waiting: int) -> float:
-    from arch.bootstrap import SPA  # noqa: PLC0415 - it takes long to load, and most commands never ask
-
     lags = hac_lags(len(gains), waiting)
     # arch compares plain means; each in units of its own error makes the statistic Hansen's.
     errors = np.array([hac_error(gain, lags) for gain in gains.T])
@@ -202,8 +199,6 @@ def skill_interval(loss: Series, reference_loss: Series, waiting: int) -> tuple[
         reference_loss: at the same origins.
         waiting: how many forecasts wait for their truth at once.
     """
-    from arch.bootstrap import StationaryBootstrap  # noqa: PLC0415 - as above
-
     rows, block = condensed(np.column_stack([loss, reference_loss]), waiting)
     draws = StationaryBootstrap(block, rows, seed=SEED)
     ends = draws.conf_int(_skill, DRAWS, method="percentile", size=INTERVAL)

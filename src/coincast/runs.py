@@ -62,6 +62,7 @@ class Run:
         walks: each model's refits and forecasts, all over the same origins.
         timing: seconds by stage.
         versions: of coincast and the libraries that shape its numbers.
+        beside: other coins that were learnt from too, and the digests of their candles.
     """
 
     cleaned: Cleaned
@@ -71,6 +72,7 @@ class Run:
     walks: tuple[Walk, ...]
     timing: Mapping[str, float]
     versions: Mapping[str, str]
+    beside: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def candles(self) -> Candles:
@@ -151,6 +153,7 @@ class Run:
             "source": self.source,
             "is_sample": self.is_sample,
             "digest": self.candles.digest,
+            "beside": dict(self.beside),
             "span": {
                 "start": self.candles.start.isoformat(),
                 "end": self.candles.end.isoformat(),
@@ -249,6 +252,7 @@ class Run:
             walks=tuple(_walk(folder / "models", model["recipe"], forecasts, feed) for model in document["models"]),
             timing=document["timing"],
             versions=document["versions"],
+            beside=document["beside"],
         )
 
 
@@ -264,7 +268,7 @@ def walk(
     monitor: Monitor = silent,
 ) -> Run:
     """Backtest, score and save into `folder`. Interrupted, it goes on from the last finished block when called again.
-    Coins `beside` are learnt from too, by the models that can; the run's notes name them with their digests.
+    Coins `beside` are learnt from too, by the models that can.
 
     Raises:
         OutputError: `folder` cannot be written, or holds models that no run left there.
@@ -274,20 +278,14 @@ def walk(
     began = time.perf_counter()
     walks = backtest(recipes, cleaned.candles, test_from, do, beside=beside, parts=parts, monitor=monitor)
     walked = time.perf_counter()
-    run = Run(_noting(cleaned, beside), source, source in SAMPLES, test_from, tuple(walks), {}, versions())
+    learnt_from = {str(candles.feed): candles.digest for candles in beside}
+    run = Run(cleaned, source, source in SAMPLES, test_from, tuple(walks), {}, versions(), learnt_from)
     judged = len(run.summaries) + len(run.verdicts)
     timing = {"backtest": walked - began, "score": time.perf_counter() - walked} if judged else {}
     run = dataclasses.replace(run, timing=timing)
     run.save(folder)
     shutil.rmtree(parts, ignore_errors=True)
     return run
-
-
-def _noting(cleaned: Cleaned, beside: Sequence[Candles]) -> Cleaned:
-    """The candles, and among the notes what was learnt from beside them."""
-    told = tuple(f"Learnt from too: {c.feed}, {len(c):,} bars, digest {c.digest[:16]}." for c in beside)
-    repairs = dataclasses.replace(cleaned.repairs, notes=(*cleaned.repairs.notes, *told))
-    return dataclasses.replace(cleaned, repairs=repairs)
 
 
 def _claim(folder: Path) -> Path:

@@ -59,7 +59,7 @@ class Walk:
         from ..workers import Processes
 
         cleaned, words = source.load()
-        beside = source.others(self.beside or (), cleaned.candles.feed)
+        beside = source.others(self.beside or (), cleaned.candles)
         interval = cleaned.candles.feed.interval.name
         wanted = choose(self.models, interval, self.recipe, self.plugin, self.horizon, self.seed, tables)
         start = start_of(cleaned, words, self.test_from)
@@ -109,7 +109,7 @@ def train(
 
     vacant(out)
     cleaned, _ = source.load()
-    others = source.others(beside or (), cleaned.candles.feed)
+    others = source.others(beside or (), cleaned.candles)
     [wanted] = choose(model, cleaned.candles.feed.interval.name, recipe, plugin, horizon, seed, {})
     with terminal.one_bar(model) as watch:
         fitted = fit(wanted, cleaned.candles, watch=watch, beside=others)

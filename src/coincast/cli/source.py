@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..candles import Candles
     from ..clean import Cleaned
-    from ..feed import Feed
     from ..records import Records
     from ..rows import Rows
     from ..store import Snapshot
@@ -75,28 +74,20 @@ class Source:
             cleaned = _sample(words)
         return self._joined(self._cut(cleaned)), words
 
-    def others(self, names: Sequence[str], feed: Feed) -> tuple[Candles, ...]:
+    def others(self, names: Sequence[str], candles: Candles) -> tuple[Candles, ...]:
         """Candles of other coins, cut to the days asked for.
 
         Args:
             names: stored feeds, or SYMBOL=FILE.
-            feed: whose bars theirs must be as long as.
+            candles: what they stand beside.
 
         Raises:
-            RecipeError: their bars are of another length, or they are the candles themselves.
-            DataError: there are no such candles.
+            DataError: there are no such candles, one is named twice, or their bars are of another length.
         """
-        found = []
-        for name in names:
-            candles = self._cut(self._other(name, feed.symbol)).candles
-            if candles.feed.interval != feed.interval or candles.feed == feed:
-                raise RecipeError(
-                    f"--beside {name} is {candles.feed}, the candles themselves are {feed}.",
-                    "A coin beside them has bars of the same length, and is another one.",
-                    f"Name candles of another coin at {feed.interval}.",
-                )
-            found.append(candles)
-        return tuple(found)
+        from ..panel import Panel
+
+        _, *others = Panel((candles, *(self._cut(self._other(n, candles.feed.symbol)).candles for n in names))).members
+        return tuple(others)
 
     def _other(self, name: str, symbol: str) -> Cleaned:
         """A stored feed, SYMBOL=FILE, or a file of `symbol`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import polars as pl
@@ -119,26 +119,23 @@ for _feature in (
     register(_feature)
 
 
-# Of the last day, week and month, whatever a bar's length (Corsi 2009, in `models/har_t.py`).
+def of_day_week_month(name: str, variance: Callable[[], pl.Expr], says: str) -> Iterator[Feature]:
+    """A variance's averages over the last day, week and month, whatever a bar's length: their roots' logarithms, and
+    the root of the month's (Corsi 2009, in `models/har_t.py`).
+    """
+
+    def average(interval: Interval, days: float) -> pl.Expr:
+        return variance().rolling_mean(bars_of(interval, days), min_samples=1)
+
+    def logarithm(days: float) -> Callable[[Interval], pl.Expr]:
+        return lambda interval: average(interval, days).log() / 2
+
+    root = f"root of {says}, average of the last 30 days, per bar"
+    yield Feature(f"{name}_volatility_30d", lambda interval: average(interval, 30).sqrt(), 30, root)
+    yield Feature(f"{name}_day", logarithm(1), 0, "logarithm of the same over the last day")
+    yield Feature(f"{name}_week", logarithm(7), 7, "logarithm of the same over the last week")
+    yield Feature(f"{name}_month", logarithm(30), 30, "logarithm of the same over the last 30 days")
 
 
-def _range_average(interval: Interval, days: float) -> pl.Expr:
-    return (range_variance() + STILL).rolling_mean(bars_of(interval, days), min_samples=1)
-
-
-def _log_range(days: float) -> Callable[[Interval], pl.Expr]:
-    return lambda interval: _range_average(interval, days).log() / 2
-
-
-for _feature in (
-    Feature(
-        "range_volatility_30d",
-        lambda i: _range_average(i, 30).sqrt(),
-        30,
-        "root of Parkinson's range variance, average of the last 30 days, per bar",
-    ),
-    Feature("range_day", _log_range(1), 0, "logarithm of the same over the last day"),
-    Feature("range_week", _log_range(7), 7, "logarithm of the same over the last week"),
-    Feature("range_month", _log_range(30), 30, "logarithm of the same over the last 30 days"),
-):
+for _feature in of_day_week_month("range", lambda: range_variance() + STILL, "Parkinson's range variance"):
     register(_feature)

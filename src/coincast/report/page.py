@@ -14,6 +14,8 @@ import jinja2
 import numpy as np
 from plotly.offline import get_plotlyjs
 
+from ..feed import Feed
+from ..realised import NAME as REALISED
 from ..runs import Run
 from ..value import Worth, worth
 from . import (
@@ -109,16 +111,41 @@ def _resource(name: str) -> str:
 
 
 def command_again(run: Run) -> str:
-    """The command that makes this run again, given the same settings in its recipe file if there was one."""
-    feed, recipe = run.candles.feed, run.walks[0].recipe
-    source = ["--sample", run.source] if run.is_sample else ["--csv", run.source, "--symbol", feed.symbol]
-    if not run.is_sample and feed.exchange != "file":
-        source += ["--exchange", feed.exchange]
+    """The command that makes this run again, given the same settings in its recipe file if there was one; FILE stands
+    for files that it cannot name.
+    """
+    recipe = run.walks[0].recipe
+    series = [word for name in run.candles.outside for word in _of_series(name)]
+    coins = [word for name in run.beside for word in ("--beside", name if _is_stored(run) else _of_file(name))]
+    source = [*_source_of(run), *series, *coins]
     models = ",".join(walk.recipe.model.name for walk in run.walks)
     horizons = ",".join(map(str, recipe.horizons))
     span = ["--since", _date(run.candles.start), "--until", _date(run.candles.end, last=True)]
     words = [*source, *span, "--test-from", _date(run.test_from), "--models", models, "--horizon", horizons]
     return shlex.join(["coincast", "run", *words, "--seed", str(min(recipe.seeds))])
+
+
+def _source_of(run: Run) -> list[str]:
+    """Where the candles came from: a sample, a snapshot of the store, or a file."""
+    feed = run.candles.feed
+    if run.is_sample:
+        return ["--sample", run.source]
+    if _is_stored(run):
+        return ["--feed", run.source]
+    traded = [] if feed.exchange == "file" else ["--exchange", feed.exchange]
+    return ["--csv", run.source, "--symbol", feed.symbol, *traded]
+
+
+def _of_series(name: str) -> tuple[str, str]:
+    return ("--finer", "FILE") if name == REALISED else ("--outside", name)
+
+
+def _is_stored(run: Run) -> bool:
+    return run.source.startswith(f"{run.candles.feed}@")
+
+
+def _of_file(name: str) -> str:
+    return f"{Feed.parse(name).symbol}=FILE"
 
 
 def _date(time: datetime, *, last: bool = False) -> str:
