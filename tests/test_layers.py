@@ -10,7 +10,7 @@ import coincast
 
 # From the ground up. Modules on one line do not know each other.
 FLOORS = """
-    errors threads student_t progress space
+    errors threads patience student_t progress space
     feed output
     candles
     rows

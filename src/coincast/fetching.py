@@ -21,6 +21,7 @@ from .exchanges.exchange import CcxtExchange, Exchange
 from .exchanges.history import Monitor, history, patiently, silent
 from .exchanges.stream import OVERLAP, stream
 from .feed import Feed, utc
+from .patience import result_of
 from .records import RECORD, Accepted, Records
 from .rows import COLUMNS
 from .store import LOCK, Hole, Snapshot, Store, Writer
@@ -355,7 +356,7 @@ def _in_a_thread(work: Coroutine[Any, Any, Result]) -> Result:
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(asyncio.run, begin())
         try:
-            return done.result()
+            return result_of(done)
         except BaseException:
             task = begun.result()
             # Closed, if the error is its own.

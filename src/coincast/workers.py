@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 
 from .errors import OutputError
 from .forecaster import Watch
+from .patience import as_they_end
 from .recipe import load_plugin
 from .threads import single_threaded
 
@@ -78,7 +79,7 @@ class Processes:
 
 def _as_done(numbers: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
     try:
-        for future in as_completed(numbers):
+        for future in as_they_end(numbers):
             yield numbers[future], future.result()
     except BrokenProcessPool as error:
         raise OutputError(

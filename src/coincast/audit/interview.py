@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import DataError
 from ..feed import Feed
+from ..patience import as_they_end
 from ..predictions import Predictions, predictions
 from ..sandbox import Answer, Question, Sandbox, Signature
 from .comparison import LARGEST
 from .pipeline import Pipeline
 
-# Seconds after which it is looked whether somebody wants to stop.
-PATIENCE = 0.5
 # Told as answers come: (answers, questions so far, what is being asked).
 Monitor = Callable[[int, int, str], None]
 
@@ -91,15 +90,11 @@ class Interview:
         self.monitor(self.calls, self._asked, words)
         with ThreadPoolExecutor(self._processes) as pool:
             numbers = {pool.submit(self._ask, question): number for number, question in enumerate(questions)}
-            waiting = set(numbers)
             try:
-                while waiting:
-                    # Not for longer: polars' own handler of Ctrl-C leaves a lock that waits for ever waiting.
-                    done, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
-                    for future in done:
-                        replies[numbers[future]] = future.result()
-                        self.calls += 1
-                        self.monitor(self.calls, self._asked, words)
+                for future in as_they_end(numbers):
+                    replies[numbers[future]] = future.result()
+                    self.calls += 1
+                    self.monitor(self.calls, self._asked, words)
             except BaseException:
                 # Interrupted: no answer is waited for, and no question that still stands in line is asked.
                 pool.shutdown(wait=False, cancel_futures=True)
