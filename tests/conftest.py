@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from coincast.threads import single_threaded
 
 # As the command line does: with another number of threads BLAS rounds otherwise, and garch-t ends at other bits.
 single_threaded()
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A first example may compile a network; how long one takes is measured in bench/, not here.
 settings.register_profile("coincast", deadline=None)
