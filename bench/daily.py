@@ -17,7 +17,7 @@ from coincast.feed import Feed
 from coincast.files import read
 from coincast.recipe import recipes
 from coincast.runs import Run, walk
-from coincast.scores import by_year
+from coincast.summaries import by_year
 from coincast.workers import Processes
 
 from .data import study_data

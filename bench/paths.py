@@ -20,7 +20,7 @@ from coincast.models.garch import PERCENT
 from coincast.path_scores import Drawdown, Question, Touch, reliability, score_extremes, score_question
 from coincast.paths import Paths, past, reorder, shuffle, trajectories
 from coincast.recipe import recipes
-from coincast.scores import judged_rows
+from coincast.truth import judged_rows
 from coincast.verdict import diebold_mariano
 
 from .daily import END, FILE, candles_of

@@ -19,10 +19,11 @@ from coincast.errors import DataError
 from coincast.feed import from_numpy
 from coincast.forecast import LEVELS, K
 from coincast.forecast import to_frame as long_frame
+from coincast.hac import overlap
 from coincast.predictions import Predictions, of_forecast, predictions, to_frame
 from coincast.recipe import recipes
 from coincast.sample import load
-from coincast.scores import overlap, score
+from coincast.scores import score
 from coincast.verdict import diebold_mariano
 from coincast.worlds import Law, draw
 from made import DAILY, HOURLY, START, candles_of, walk

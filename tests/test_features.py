@@ -148,6 +148,14 @@ def test_the_first_features_by_a_loop():
     np.testing.assert_allclose(found, np.column_stack([volatility, close, returns]), rtol=1e-12, atol=1e-14)
 
 
+def test_a_bar_is_filled_where_it_is_missing_and_was_not_lent():
+    candles = bars(40, 5, missing=(30, 31))
+    assert np.flatnonzero(compute(candles, ["filled"])[:, 0]).tolist() == [30, 31]
+    volume = pl.when(pl.int_range(40) == 31).then(7.0).otherwise("volume")
+    lent = Candles(candles.feed, candles.frame.with_columns(volume=volume))
+    assert np.flatnonzero(compute(lent, ["filled"])[:, 0]).tolist() == [30]
+
+
 def test_a_feature_of_ones_own(monkeypatch):
     monkeypatch.setattr(features, "FEATURES", dict(FEATURES))
     span = register(Feature("span", lambda _: pl.col("high") - pl.col("low"), 2, "range, quote currency"))

@@ -12,7 +12,10 @@ from arch import arch_model
 from arch.data import sp500
 
 from coincast.forecast import LEVELS
+from coincast.forecaster import unwatched
 from coincast.models.garch import EgarchSkewT, GarchT, GjrSkewT
+from coincast.windows import cut
+from made import candles_of
 
 
 @cache
@@ -100,3 +103,23 @@ def test_a_window_with_little_past_is_filtered_as_if_alone():
         assert GarchT().next_variance(parameters, row[None]).item() == found
         known = row[~np.isnan(row)]
         assert GarchT().next_variance(parameters, known[None]).item() == pytest.approx(found, rel=1e-12)
+
+
+def learnt(model, closes, missing=()):
+    """What a model learns from all of these closes."""
+    candles = candles_of(closes, missing)
+    windows = cut(candles, model.features, model.lookback, (1,), model.at_least)
+    return model.fit(windows.settled(by=candles.end), (0,), unwatched).state
+
+
+@FAMILY
+def test_bars_that_were_filled_in_are_no_quiet_days(model):
+    """Two months without a bar change no estimate; taken for days on which nothing moved, they would."""
+    r = returns().to_numpy()[-1000:] / 100
+    closes = 1000 * np.exp(np.cumsum(r))
+    gap = np.insert(closes, 700, np.full(60, closes[699]))
+    alone, marked, quiet = learnt(model, closes), learnt(model, gap, range(700, 760)), learnt(model, gap)
+    for name, value in alone.items():
+        assert marked[name] == pytest.approx(value, rel=1e-6), name
+    tail = "nu" if "nu" in alone else "eta"
+    assert quiet[tail] < 0.9 * alone[tail]

@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from arch.bootstrap import MCS, SPA, StationaryBootstrap
 from statsmodels.stats.sandwich_covariance import S_hac_simple
 
+from coincast.hac import hac_error, hac_lags
 from coincast.inference import (
     DRAWS,
     MOST_ROWS,
@@ -26,7 +27,6 @@ from coincast.inference import (
     skill_interval,
     superior_ability,
 )
-from coincast.scores import hac_error, hac_lags
 from coincast.verdict import diebold_mariano
 
 WORLDS, SIZE = 400, 0.05

@@ -1,6 +1,8 @@
 """A module imports only from floors below its own: inside functions too, and for types alone too."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,17 +59,18 @@ FLOORS = """
     windows forecast
     worlds
     perturbation
+    truth hac
     coverage
     direction
     scores
-    paths
+    summaries paths
     path_scores
     forecaster combiner aggregation diagnosis verdict predictions
     inference training combine calibrate
-    models.layers models.scaled
+    models.layers models.scaled models.heads
     models.naive models.drift models.ewma_t models.garch models.season_t models.linear_t
-    models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.network_t
-    models.lstm_t models.lstm_attention models.gru_t models.tcn_t
+    models.ewma_fhs models.range_t models.har_t models.boosted models.seed_lstm models.volatility_network
+    models.lstm_t models.lstm_skewt models.lstm_q models.lstm_attention models.gru_t models.tcn_t
     models
     recipe
     fitted workers
@@ -190,3 +193,11 @@ def test_every_form_of_import_is_seen(name, line, expected, tmp_path):
     file = tmp_path / ("__init__.py" if package else "module.py")
     file.write_text(line)
     assert list(imported(name, file)) == expected.split()
+
+
+def test_a_walk_loads_no_library_that_it_does_not_use():
+    """Every process of a walk or an audit starts anew, and statistics and networks take longer to load than to use."""
+    heavy = ("arch", "equinox", "jax", "pandas", "plotly", "scipy.signal", "scipy.stats", "scoringrules", "statsmodels")
+    code = f"import sys, coincast.backtest; print([name for name in {heavy} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "[]"

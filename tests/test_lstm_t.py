@@ -13,10 +13,11 @@ from coincast.errors import DataError
 from coincast.features import compute
 from coincast.forecast import LEVELS
 from coincast.forecaster import unwatched
+from coincast.models.heads import StudentT
 from coincast.models.layers import LSTM
 from coincast.models.lstm_t import LstmT
-from coincast.models.network_t import Build
 from coincast.models.scaled import INPUTS
+from coincast.models.volatility_network import Build
 from coincast.training import from_arrays
 from coincast.windows import Scaler, cut
 from coincast.worlds import Law, draw
@@ -124,7 +125,7 @@ def heard(build, x, scored, key=None):
 
 def test_network_starts_at_the_volatility():
     x = np.random.default_rng(0).normal(size=(64, 50, 3)).astype(np.float32)
-    build = Build(LSTM, inputs=3, units=8, horizons=2, dropout=0.3, location=0.3)
+    build = Build(LSTM, StudentT(), inputs=3, units=8, horizons=2, dropout=0.3, location=0.3)
     location, log_scale, dof = np.moveaxis(np.asarray(heard(build, x, 1)[0]), -1, 0)
     assert np.abs(location).max() < 0.02
     assert np.abs(log_scale).max() < 0.05
@@ -132,7 +133,7 @@ def test_network_starts_at_the_volatility():
 
 
 def test_dropout_leaves_out_the_same_units_along_a_chunk():
-    build = Build(LSTM, inputs=3, units=8, horizons=1, dropout=0.5, location=0.3)
+    build = Build(LSTM, StudentT(), inputs=3, units=8, horizons=1, dropout=0.5, location=0.3)
     x = np.ones((128, 1, 3), dtype=np.float32)
     noisy, calm = (np.asarray(heard(build, x, 30, key)) for key in (jax.random.key(1), None))
     # Under a constant input the hidden state comes to rest; what is heard of it would flicker with a mask a bar.
@@ -147,7 +148,9 @@ def answer(network, x):
 def test_forecast_is_the_average_of_the_seeds_quantiles(windows, fit):
     asked = windows.newest(3)
     values = QUICK.predict(fit.state, asked)
-    networks = from_arrays(Build(LSTM, len(INPUTS), QUICK.units, 2, QUICK.dropout, QUICK.location), fit.state)
+    networks = from_arrays(
+        Build(LSTM, StudentT(), len(INPUTS), QUICK.units, 2, QUICK.dropout, QUICK.location), fit.state
+    )
     scaler = Scaler(fit.state["offset"], fit.state["scale"])
     for row, last in enumerate(asked.last):
         x = scaler(windows.rows[last - QUICK.lookback + 1 : last + 1])[:, None, :-1].astype(np.float32)

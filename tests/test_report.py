@@ -31,7 +31,7 @@ from coincast.report.words import bar_of, span
 from coincast.terminal.run import result
 from coincast.verdict import judge
 from made import DAILY, HOURLY, candles_of, walk
-from report_runs import BARS, MENDED, MISSING, SCALE, run_of, with_wicks
+from report_runs import BARS, MENDED, MISSING, SCALE, TEST_FROM, run_of, with_wicks
 
 LARGEST_PAGE = 8_000_000
 
@@ -182,6 +182,28 @@ def test_the_score_tables_hold_the_runs_own_numbers_best_first():
         shares = [f"{100 * s.coverage[band].share:.1f}\N{NO-BREAK SPACE}%" for band in (50, 80, 95) if s.coverage]
         assert shares == [cell for cell in row if cell in shares]
         assert row[-1] == f"{s.n:,}"
+
+
+def test_the_bands_by_volatility_are_counted_from_the_scores():
+    """Low, medium and high are thirds of RiskMetrics' volatility before the first origin, here by a loop."""
+    run = run_of(["naive", "lstm-t", "garch-t"], missing=())
+    r = np.diff(np.log(run.candles.close))
+    variance, volatility = r[0] ** 2, [np.nan]
+    for step in r:
+        variance = 0.94 * variance + 0.06 * step**2
+        volatility.append(math.sqrt(variance))
+    known = np.array(volatility[20 : TEST_FROM + 1])
+    borders = np.quantile(known, [1 / 3, 2 / 3])
+    own = run.scores.filter(pl.col("model") == "lstm-t", pl.col("horizon") == 1).drop_nulls("truth")
+    at = np.searchsorted(run.candles.known_at, own["origin"].dt.replace_time_zone(None).to_numpy())
+    regime = np.searchsorted(borders, np.array(volatility)[at])
+    told = next(m for m in run.document()["models"] if m["name"] == "lstm-t")["horizons"]["1"]["regimes"]
+    for number, name in enumerate(("low", "medium", "high")):
+        hits = own["hit80"].to_numpy()[regime == number]
+        assert told[name]["n"] == len(hits) > 10
+        assert told[name]["coverage"]["80"] == pytest.approx(hits.mean())
+        assert percent(hits.mean()) in render(run)
+    assert not any(row and row[0] == "naive" and "to" in row[-1] for row in Page(render(run)).rows)
 
 
 def test_a_verdict_has_a_shape_beside_its_word():

@@ -14,24 +14,10 @@ from scipy import stats
 from coincast.errors import DataError
 from coincast.feed import from_numpy
 from coincast.forecast import LEVELS, K
-from coincast.scores import (
-    PINBALL,
-    by_regime,
-    by_year,
-    crps,
-    hac_error,
-    hac_lags,
-    mae,
-    mape,
-    mase,
-    naive_scale,
-    r2,
-    rmse,
-    score,
-    smape,
-    summarise,
-    truth,
-)
+from coincast.hac import hac_error, hac_lags
+from coincast.scores import BANDS, PINBALL, crps, mae, mape, mase, naive_scale, r2, rmse, score, smape
+from coincast.summaries import by_regime, by_year, summarise
+from coincast.truth import truth
 from made import DAILY, HOURLY, candles_of, forecast_of, walk
 
 # Log-returns of every size a market can make, with ties among them now and then.
@@ -326,6 +312,8 @@ def test_by_year_is_a_loop_over_the_years_of_the_origins():
         assert r["n"] == own.height
         assert r["rmse"] == pytest.approx(math.sqrt(((own["actual"] - own["predicted"]) ** 2).mean()))
         assert r["crps_skill"] == pytest.approx(1 - own["crps"].mean() / other["crps"].mean(), abs=1e-12)
+        for band in BANDS:
+            assert r[f"coverage{band}"] == own[f"hit{band}"].mean()
     assert sorted(set(yearly["year"])) == [2019, 2020, 2021]
     assert yearly["n"].sum() == 3 * (799 + 797)
     assert by_year(scores, "absent")["crps_skill"].null_count() == yearly.height

@@ -15,7 +15,9 @@ from statsmodels.stats.multitest import multipletests
 
 from coincast.feed import Feed
 from coincast.forecast import LEVELS
-from coincast.scores import hac_error, hac_lags, naive_scale, score, summarise
+from coincast.hac import hac_error, hac_lags
+from coincast.scores import naive_scale, score
+from coincast.summaries import summarise
 from coincast.verdict import Comparison, Verdict, diebold_mariano, holm, judge, verdict_sentence
 from made import DAILY, HOURLY, candles_of, forecast_of, walk
 

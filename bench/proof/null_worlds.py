@@ -31,6 +31,8 @@ from coincast.models.gru_t import GruT
 from coincast.models.har_t import HarT
 from coincast.models.linear_t import LinearT
 from coincast.models.lstm_attention import LstmAttention
+from coincast.models.lstm_q import LstmQ
+from coincast.models.lstm_skewt import LstmSkewT
 from coincast.models.lstm_t import LstmT
 from coincast.models.naive import Naive, NaiveConformal
 from coincast.models.range_t import RangeT
@@ -64,7 +66,13 @@ BASELINES = (
 # Few epochs, so that many worlds can be tried: what leaks in a network leaks in its first ones.
 NETWORKS = (SeedLstm(epochs=5), LstmT(epochs=30, scored=64))
 # They learn by the same function as `lstm-t`, and each costs a compilation in every process.
-LIKE_LSTM_T = (LstmAttention(epochs=5, scored=32), GruT(epochs=5, scored=32), TcnT(epochs=5, scored=32))
+LIKE_LSTM_T = (
+    LstmSkewT(epochs=5, scored=32),
+    LstmQ(epochs=5, scored=32),
+    LstmAttention(epochs=5, scored=32),
+    GruT(epochs=5, scored=32),
+    TcnT(epochs=5, scored=32),
+)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ ROWS = (
     Row("lstm-t", "lstm-t"),
     Row("lstm-t, + hourly realised", "lstm-t", {"inputs": (*INPUTS, *REALISED)}, "realised"),
     Row("lstm-t, + mood and markets", "lstm-t", {"inputs": (*INPUTS, *FEELS)}, "outside"),
+    Row("lstm-skewt", "lstm-skewt"),
+    Row("lstm-q", "lstm-q"),
     Row("lstm-attention", "lstm-attention"),
     Row("gru-t", "gru-t"),
     Row("tcn-t", "tcn-t"),

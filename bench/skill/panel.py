@@ -20,7 +20,8 @@ from coincast.combiner import combined
 from coincast.forecast import Forecast
 from coincast.forecaster import Watch
 from coincast.recipe import Recipe, recipes
-from coincast.scores import score, with_reference
+from coincast.scores import score
+from coincast.summaries import with_reference
 from coincast.verdict import diebold_mariano
 from coincast.workers import Processes
 

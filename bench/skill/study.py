@@ -17,7 +17,8 @@ from coincast.combine import Fusion
 from coincast.combiner import combined
 from coincast.forecast import Forecast
 from coincast.recipe import recipes
-from coincast.scores import score, with_reference
+from coincast.scores import score
+from coincast.summaries import with_reference
 from coincast.verdict import diebold_mariano
 from coincast.workers import Processes
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from .runs import walk as walk
     from .sample import load as load
     from .scores import score as score
-    from .scores import summarise as summarise
     from .store import Store as Store
+    from .summaries import summarise as summarise
     from .verdict import judge as judge
 
 _HOMES = {
@@ -69,7 +69,7 @@ _HOMES = {
     "recipes": "recipe",
     "register": "models",
     "score": "scores",
-    "summarise": "scores",
+    "summarise": "summaries",
     "walk": "runs",
 }
 

@@ -31,9 +31,12 @@ from .errors import DataError
 from .feed import from_numpy, to_numpy
 from .forecast import K
 from .forecaster import Watch
+from .hac import overlap
 from .predictions import MEDIAN, SAME_TRUTH, Predictions, of_forecast
 from .recipe import Recipe, pace, recipes
-from .scores import Group, closes_at, groups, mae, mape, mase, naive_scale, overlap, r2, rmse, with_reference
+from .scores import mae, mape, mase, naive_scale, r2, rmse
+from .summaries import Group, groups, with_reference
+from .truth import closes_at
 from .verdict import NAIVE, SAME_ERROR, Verdict, compare, direction_sentence, numbers_of, pronounce, target_of
 from .windows import Windows
 from .workers import Map, Monitor, serial

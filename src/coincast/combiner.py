@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from .candles import Candles
 from .errors import DataError
 from .forecast import Forecast
-from .scores import truth
+from .truth import truth
 
 
 @runtime_checkable

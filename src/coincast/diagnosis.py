@@ -11,7 +11,9 @@ from jaxtyping import Float
 from statsmodels.tsa.stattools import acf
 
 from .candles import Candles
-from .scores import BANDS, Group, groups, rows_at, with_reference
+from .scores import BANDS
+from .summaries import Group, groups, with_reference
+from .truth import rows_at
 
 
 def largest_misses(scores: pl.DataFrame, count: int = 10) -> pl.DataFrame:

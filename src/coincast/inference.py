@@ -18,7 +18,9 @@ from arch.bootstrap import MCS, SPA, StationaryBootstrap
 from jaxtyping import Bool, Float
 from scipy.stats import chi2, norm
 
-from .scores import Series, groups, hac_error, hac_lags, overlap, with_reference
+from .hac import hac_error, hac_lags, overlap
+from .scores import Series
+from .summaries import groups, with_reference
 from .verdict import ENOUGH_ORIGINS, Comparison, diebold_mariano
 
 CONFIDENCE = 0.90

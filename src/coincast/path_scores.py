@@ -15,7 +15,8 @@ from jaxtyping import Float
 
 from .candles import Candles
 from .paths import Paths, Series
-from .scores import crps, judged_rows
+from .scores import crps
+from .truth import judged_rows
 
 # Of the reliability table.
 BINS = 10

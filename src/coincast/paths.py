@@ -18,7 +18,7 @@ from .errors import DataError
 from .features import compute
 from .feed import Feed, from_numpy
 from .forecast import Forecast, K
-from .scores import judged_rows
+from .truth import judged_rows
 
 # Past trajectories are divided by this feature at their own start, so that calm and wild times order paths alike.
 VOLATILITY = "volatility_mix"

@@ -38,7 +38,8 @@ from .inference import Membership, confidence_sets
 from .output import make_folder, new_folder, parquet, write
 from .recipe import Recipe, recipe_of
 from .sample import SAMPLES
-from .scores import Summary, naive_scale, score, summarise
+from .scores import naive_scale, score
+from .summaries import Summary, by_regime, summarise
 from .verdict import REFERENCES, Verdict, judge, verdict_sentence
 from .workers import Map, Monitor, serial
 
@@ -93,6 +94,11 @@ class Run:
     def verdicts(self) -> list[Verdict]:
         """The verdict on each model and horizon."""
         return judge(self.scores)
+
+    @cached_property
+    def regimes(self) -> pl.DataFrame:
+        """Scores by how volatile the market was: `summaries.by_regime`, against the verdicts' reference."""
+        return by_regime(self.scores, self.candles, next((v.reference for v in self.verdicts if v.reference), ""))
 
     @cached_property
     def confidence_set(self) -> Mapping[tuple[str, int], Membership]:
@@ -182,6 +188,7 @@ class Run:
                     **_metrics(s),
                     **_judgement(verdicts[s.horizon]),
                     "confidence_set": _membership(self.confidence_set.get((name, s.horizon))),
+                    "regimes": _regimes(self.regimes, name, s.horizon),
                 }
                 for s in self.summaries
                 if s.model == name
@@ -330,6 +337,15 @@ def _metrics(s: Summary) -> dict[str, Any]:
         "coverage": {str(band): s.coverage[band].share if band in s.coverage else None for band in BANDS},
         "coverage_tests": {str(band): _coverage_tests(held) for band, held in s.coverage.items()},
         "pit": dataclasses.asdict(s.pit) if s.pit else None,
+    }
+
+
+def _regimes(table: pl.DataFrame, model: str, horizon: int) -> dict[str, Any]:
+    rows = table.filter(pl.col("model") == model, pl.col("horizon") == horizon)
+    return {
+        row["regime"]: {name: row[name] for name in ("n", "crps", "crps_skill")}
+        | {"coverage": {str(band): row[f"coverage{band}"] for band in BANDS}}
+        for row in rows.iter_rows(named=True)
     }
 
 

@@ -1,49 +1,29 @@
-"""Scores: first of every single forecast, then their averages.
+"""Scores of single forecasts, each by its own truth; nothing is averaged here but what is an average by its name.
 
-`score` judges each forecast by its own truth and averages nothing; everything after is a grouping of its rows.
 Distributions are judged on the log-return, points on the price. A ratio is a fraction, and what is undefined is null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import scoringrules
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from .candles import Candles, Times
-from .coverage import Coverage, Pit, coverage, pit_uniformity
-from .direction import Direction, direction
-from .errors import DataError
-from .features import compute
-from .feed import from_numpy
-from .forecast import LEVELS, Forecast, K, Origins, to_frame
-from .windows import labels
+from .candles import Candles
+from .forecast import LEVELS, Forecast, K, to_frame
+from .truth import rows_at, truth
 
 BANDS = (50, 80, 95)
 PINBALL = (5, 25, 50, 75, 95)
-REGIMES = ("low", "medium", "high")
 
 # scoringrules makes several temporary arrays of its input's size; this many rows of K values stay in the cache.
 _CHUNK = 256
 
 Series = Float[np.ndarray, " forecast"]
-
-
-def truth(forecast: Forecast, candles: Candles) -> Float[np.ndarray, "origin horizon"]:
-    """ln(close at the target / price at the origin); NaN where the target is not known yet or was not observed.
-
-    Rows are found by time, never by position.
-
-    Raises:
-        DataError: the candles are of another feed, do not hold an origin, or closed there at another price.
-    """
-    return labels(candles, forecast.horizons)[judged_rows(forecast, candles)]
 
 
 def score(forecast: Forecast, candles: Candles) -> pl.DataFrame:
@@ -82,54 +62,6 @@ def score(forecast: Forecast, candles: Candles) -> pl.DataFrame:
     return judged.with_columns(
         pl.col("truth").is_between(f"lo{band}", f"hi{band}").alias(f"hit{band}") for band in BANDS
     )
-
-
-def judged_rows(forecast: Origins, candles: Candles) -> Int[np.ndarray, " origin"]:
-    """The bar that each forecast starts from.
-
-    Raises:
-        DataError: the candles are of another feed, do not hold an origin, or closed there at another price.
-    """
-    if forecast.feed != candles.feed:
-        raise DataError(
-            f"The forecast is of {forecast.feed}, the candles are of {candles.feed}.",
-            "It would be judged by the truth of another market.",
-            "Pass the candles it was made from.",
-        )
-    rows = rows_at(forecast.origin, candles)
-    other = np.flatnonzero(candles.close[rows] != forecast.price)
-    if other.size:
-        first = other[0]
-        raise DataError(
-            f"At {from_numpy(forecast.origin[first]):%Y-%m-%d %H:%M} {forecast.model} started from"
-            f" {forecast.price[first]}, where these candles closed at {candles.close[rows][first]}.",
-            "Its returns would be measured from a price it never saw.",
-            "Pass the candles it was made from.",
-        )
-    return rows
-
-
-def rows_at(known_at: Times, candles: Candles) -> Int[np.ndarray, " origin"]:
-    """The bars that became known at these times."""
-    rows = np.searchsorted(candles.known_at, known_at)
-    found = np.take(candles.known_at, rows, mode="clip") == known_at
-    if not found.all():
-        raise DataError(
-            f"No bar of {candles.feed} closes at {from_numpy(known_at[~found][0]):%Y-%m-%d %H:%M}, where a forecast"
-            f" starts; the candles span {candles.start:%Y-%m-%d %H:%M} to {candles.end:%Y-%m-%d %H:%M}.",
-            "Without the price it started from, no forecast can be judged.",
-            "Pass candles that hold every origin.",
-        )
-    return rows
-
-
-def closes_at(known_at: Times, candles: Candles, *, observed: bool) -> Series:
-    """The closes that became known at these times; NaN where no bar closes, or none `observed` if it must be."""
-    rows = np.searchsorted(candles.known_at, known_at)
-    found = np.take(candles.known_at, rows, mode="clip") == known_at
-    if observed:
-        found &= np.take(candles.observed, rows, mode="clip")
-    return np.where(found, np.take(candles.close, rows, mode="clip"), np.nan)
 
 
 def _closes(
@@ -220,204 +152,3 @@ def naive_scale(candles: Candles, by: datetime) -> float | None:
     both = past.observed[1:] & past.observed[:-1]
     moves = np.abs(np.diff(past.close))[both]
     return float(moves.mean()) or None if moves.size else None
-
-
-def hac_error(series: Series, lags: int) -> float | None:
-    """Standard error of the mean of an autocorrelated series: Newey and West (1987), Bartlett weights.
-
-    None for fewer than two values.
-    """
-    n = len(series)
-    if n < 2:
-        return None
-    centred = series - series.mean()
-    variance = float(centred @ centred)
-    for lag in range(1, min(lags, n - 1) + 1):
-        variance += 2 * (1 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
-    return float(np.sqrt(max(variance, 0.0))) / n
-
-
-def overlap(rows: pl.DataFrame) -> int:
-    """How many forecasts, of one model at one horizon in time order, wait for their truth at once.
-
-    That is the horizon where every bar is an origin, and 1 where each forecast is settled before the next is made.
-    """
-    origin, target_time = rows["origin"].to_physical().to_numpy(), rows["target_time"].to_physical().to_numpy()
-    return int((np.searchsorted(origin, target_time) - np.arange(len(origin))).max(initial=1))
-
-
-def hac_lags(n: int, horizon: int) -> int:
-    """max(h - 1, ceil(n^(1/3))): overlapping targets correlate for h - 1 steps, volatility for longer."""
-    return int(max(horizon - 1, np.ceil(n ** (1 / 3))))
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One model at one horizon over all its forecasts with a truth. None where a number is undefined.
-
-    Args:
-        model: the forecaster's name.
-        horizon: intervals ahead.
-        n: forecasts judged.
-        rmse: of the price, in quote currency.
-        mae: of the price, in quote currency.
-        mape: a fraction.
-        smape: a fraction.
-        mase: MAE in units of the one-step naive's before the first origin.
-        r2: of the price level; a curiosity.
-        r2_naive: the same of "no change".
-        direction: how often up and down were right; None for a model that never names one.
-        crps: mean, of the log-return.
-        crps_error: its standard error, allowing for autocorrelation.
-        pinball: mean pinball loss by level in percent.
-        coverage: by band in percent; empty for a model without bands.
-        pit: how evenly the truths fall; None for a model without bands.
-        crps_skill: by reference, 1 - CRPS / the reference's over the origins both have; a reference that is absent
-            from the scores, or is the model itself, has no entry.
-    """
-
-    model: str
-    horizon: int
-    n: int
-    rmse: float
-    mae: float
-    mape: float
-    smape: float
-    mase: float | None
-    r2: float | None
-    r2_naive: float | None
-    direction: Direction | None
-    crps: float
-    crps_error: float | None
-    pinball: Mapping[int, float]
-    coverage: Mapping[int, Coverage]
-    pit: Pit | None
-    crps_skill: Mapping[str, float]
-
-
-class Group(NamedTuple):
-    """The scored rows of one model at one horizon, in time order; rows without a truth are left out."""
-
-    model: str
-    horizon: int
-    rows: pl.DataFrame
-
-
-def groups(scores: pl.DataFrame) -> Iterator[Group]:
-    """The rows of each model and horizon, in the order they first appear; none for one without any truth."""
-    judged = scores.filter(pl.col("truth").is_not_null()).sort("origin", maintain_order=True)
-    order = scores.select("model", "horizon").unique(maintain_order=True)
-    parts = judged.partition_by("model", "horizon", as_dict=True)
-    for model, horizon in order.iter_rows():
-        if (model, horizon) in parts:
-            yield Group(model, horizon, parts[model, horizon])
-
-
-def summarise(scores: pl.DataFrame, scale: float | None, references: Sequence[str]) -> list[Summary]:
-    """Average the scores of every model and horizon that has a truth.
-
-    Args:
-        scores: rows of `score`, of any number of models one below the other.
-        scale: what MASE is measured in, see `naive_scale`.
-        references: models that others' CRPS is compared with.
-    """
-    by_reference = {name: with_reference(scores, name) for name in references}
-    return [_summary(group, scale, by_reference) for group in groups(scores)]
-
-
-def _summary(group: Group, scale: float | None, by_reference: Mapping[str, pl.DataFrame]) -> Summary:
-    rows, horizon = group.rows, group.horizon
-    crps = rows["crps"].to_numpy()
-    actual, predicted = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
-    banded = rows.drop_nulls("pit")
-    return Summary(
-        model=group.model,
-        horizon=horizon,
-        n=len(crps),
-        rmse=rmse(actual, predicted),
-        mae=mae(actual, predicted),
-        mape=mape(actual, predicted),
-        smape=smape(actual, predicted),
-        mase=mase(actual, predicted, scale),
-        r2=r2(actual, predicted),
-        r2_naive=r2(actual, rows["price"].to_numpy()),
-        direction=direction(rows["truth"].to_numpy(), rows["median"].to_numpy(), horizon),
-        crps=float(crps.mean()),
-        crps_error=hac_error(crps, hac_lags(len(crps), horizon)),
-        pinball={q: float(rows[f"pinball{q:02d}"].to_numpy().mean()) for q in PINBALL},
-        coverage={
-            band: coverage(banded[f"hit{band}"].to_numpy(), band / 100, horizon) for band in BANDS if len(banded)
-        },
-        pit=pit_uniformity(banded["pit"].to_numpy(), horizon) if len(banded) else None,
-        crps_skill=_skills(group, by_reference),
-    )
-
-
-def _skills(group: Group, by_reference: Mapping[str, pl.DataFrame]) -> Mapping[str, float]:
-    skills = {}
-    for name, scores in by_reference.items():
-        own = scores.filter(pl.col("model") == group.model, pl.col("horizon") == group.horizon)
-        skill = own.select(_crps_skill()).item()
-        if name != group.model and skill is not None:
-            skills[name] = skill
-    return skills
-
-
-def with_reference(scores: pl.DataFrame, reference: str) -> pl.DataFrame:
-    """The judged rows with the reference's CRPS at the same origin and horizon beside them, as `reference_crps`.
-
-    Null where the reference has no score there.
-    """
-    judged = scores.filter(pl.col("crps").is_not_null())
-    beside = judged.filter(pl.col("model") == reference).select(
-        "origin", "horizon", pl.col("crps").alias("reference_crps")
-    )
-    return judged.join(beside, on=["origin", "horizon"], how="left", validate="m:1", maintain_order="left")
-
-
-def _crps_skill() -> pl.Expr:
-    """1 - CRPS / reference's over the rows that have both; null if there are none or the reference is never wrong."""
-    both = pl.col("reference_crps").is_not_null()
-    own, others = pl.col("crps").filter(both).sum(), pl.col("reference_crps").sum()
-    return pl.when(others > 0).then(1 - own / others).alias("crps_skill")
-
-
-def by_year(scores: pl.DataFrame, reference: str) -> pl.DataFrame:
-    """Scores by calendar year (UTC) of the origin: `model, horizon, year, n, rmse, mae, crps, crps_skill`."""
-    rows = with_reference(scores, reference).with_columns(pl.col("origin").dt.year().alias("year"))
-    return _table(rows, "year")
-
-
-def by_regime(scores: pl.DataFrame, candles: Candles, reference: str) -> pl.DataFrame:
-    """Scores by how volatile the market was at the origin: `model, horizon, regime, n, rmse, mae, crps, crps_skill`.
-
-    The volatility is RiskMetrics' (decay 0.94), which knows no future, and its terciles are those of the bars known
-    at the first origin: later bars shift the shares of the regimes, never their borders. Empty if no volatility was
-    known by then.
-
-    Raises:
-        DataError: the candles do not hold every origin.
-    """
-    origins = scores["origin"].dt.replace_time_zone(None).to_numpy()
-    volatility = compute(candles, ["volatility_94"])[:, 0]
-    past = volatility[candles.known_at <= origins.min()]
-    past = past[np.isfinite(past)]
-    borders = np.quantile(past, [1 / 3, 2 / 3]) if past.size else np.full(2, np.nan)
-    regime = np.array(REGIMES)[np.searchsorted(borders, volatility[rows_at(origins, candles)])]
-    rows = scores.with_columns(pl.Series("regime", regime, dtype=pl.Enum(REGIMES)))
-    return _table(with_reference(rows.head(scores.height if past.size else 0), reference), "regime")
-
-
-def _table(rows: pl.DataFrame, key: str) -> pl.DataFrame:
-    error = pl.col("actual") - pl.col("predicted")
-    return (
-        rows.group_by("model", "horizon", key, maintain_order=True)
-        .agg(
-            pl.len().alias("n"),
-            error.pow(2).mean().sqrt().alias("rmse"),
-            error.abs().mean().alias("mae"),
-            pl.col("crps").mean(),
-            _crps_skill(),
-        )
-        .sort(key, maintain_order=True)
-    )

@@ -187,18 +187,6 @@ def squared_error(
     return (outputs - targets) ** 2
 
 
-def student_t_nll(
-    outputs: Float[Array, "bar batch target 3"], targets: Float[Array, "bar batch target"]
-) -> Float[Array, "bar batch target"]:
-    """Minus the log density of Student's t. The outputs are its location, the logarithm of its scale, and its degrees
-    of freedom, along the last axis.
-    """
-    location, log_scale, dof = outputs[..., 0], outputs[..., 1], outputs[..., 2]
-    z = (targets - location) * jnp.exp(-log_scale)
-    normaliser = jax.lax.lgamma(dof / 2) - jax.lax.lgamma((dof + 1) / 2) + 0.5 * jnp.log(dof * jnp.pi)
-    return normaliser + log_scale + (dof + 1) / 2 * jnp.log1p(z * z / dof)
-
-
 def train(training: Training, dataset: Dataset, seeds: Sequence[int], watch: Watch) -> tuple[PyTree, History]:
     """Train one network a seed on one fold.
 

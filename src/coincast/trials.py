@@ -18,8 +18,10 @@ from scipy.stats import binom
 from .backtest import backtest
 from .direction import direction
 from .feed import from_numpy
+from .hac import hac_error, hac_lags
 from .recipe import Recipe
-from .scores import Group, groups, hac_error, hac_lags, score, with_reference
+from .scores import score
+from .summaries import Group, groups, with_reference
 from .verdict import diebold_mariano, judge
 from .worlds import World
 

@@ -19,7 +19,8 @@ from statsmodels.tsa.stattools import diebold_mariano_test
 
 from .direction import Direction
 from .feed import Feed
-from .scores import Summary, groups, hac_error, hac_lags, overlap, with_reference
+from .hac import hac_error, hac_lags, overlap
+from .summaries import Summary, groups, with_reference
 
 REFERENCES = ("garch-t", "naive-conformal")
 SIGNIFICANCE = 0.05

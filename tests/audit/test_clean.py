@@ -25,7 +25,7 @@ QUICK = {
     "calibrated": {"member": "ewma-t"},
 }
 # They learn and forecast by the functions of `lstm-t`; an audit of each takes a minute of compiling.
-LIKE_LSTM_T = {"lstm-attention", "gru-t", "tcn-t"}
+LIKE_LSTM_T = {"lstm-skewt", "lstm-q", "lstm-attention", "gru-t", "tcn-t"}
 MARKET = draw(Law(alpha=0.05, beta=0.9), 640, seed=3).candles
 TEST_FROM = from_numpy(MARKET.known_at[370])
 

@@ -13,6 +13,8 @@ QUICK = {
     "seed-lstm": {"epochs": 2},
     "lstm-t": {"epochs": 2, "units": 4, "scored": 16},
     "lstm-attention": {"epochs": 2, "units": 4, "scored": 16},
+    "lstm-skewt": {"epochs": 2, "units": 4, "scored": 16},
+    "lstm-q": {"epochs": 2, "units": 4, "scored": 16},
     "gru-t": {"epochs": 2, "units": 4, "scored": 16},
     "tcn-t": {"epochs": 2, "units": 4, "scored": 16},
     "fusion": {"members": ("ewma-t", "har-t")},
@@ -20,7 +22,7 @@ QUICK = {
 }
 # They learn and forecast by the functions of `lstm-t`, and each costs a compilation in every process: their contract is
 # tested, what costs many walks is not done for each.
-LIKE_LSTM_T = {"lstm-attention", "gru-t", "tcn-t"}
+LIKE_LSTM_T = {"lstm-skewt", "lstm-q", "lstm-attention", "gru-t", "tcn-t"}
 
 
 def quick(name: str) -> Forecaster | Combiner:

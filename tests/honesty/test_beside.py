@@ -15,8 +15,8 @@ from coincast.models import MODELS, model_named
 from coincast.models.gru_t import GruT
 from coincast.models.har_t import HarT
 from coincast.models.lstm_t import LstmT
-from coincast.models.network_t import NetworkT
 from coincast.models.tcn_t import TcnT
+from coincast.models.volatility_network import VolatilityNetwork
 from coincast.recipe import Recipe
 from coincast.windows import Windows
 from coincast.worlds import Law, draw
@@ -65,8 +65,8 @@ def test_what_another_coin_does_after_the_cutoff_is_not_learnt(name):
 
 
 def test_the_other_networks_learn_by_the_same_function():
-    assert all(issubclass(model_named(name), NetworkT) for name in (*LIKE_LSTM_T, "lstm-t"))
-    assert GruT.fit is TcnT.fit is LstmT.fit is NetworkT.fit
+    assert all(issubclass(model_named(name), VolatilityNetwork) for name in (*LIKE_LSTM_T, "lstm-t"))
+    assert GruT.fit is TcnT.fit is LstmT.fit is VolatilityNetwork.fit
 
 
 def test_the_detector_sees_a_coin_that_was_not_settled(monkeypatch):

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from ..candles import Candles
 from ..feed import from_numpy
 from ..predictions import MEDIAN, SAME_TRUTH, Predictions
-from ..scores import closes_at
+from ..truth import closes_at
 from ..verdict import ENOUGH_ORIGINS, SIGNIFICANCE, Comparison, diebold_mariano
 from .declarations import CLAIMS
 from .findings import Finding

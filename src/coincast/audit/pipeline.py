@@ -61,6 +61,8 @@ _TUNED: Mapping[str, Tuned] = {
     "linear-t": Tuned(date(2023, 12, 31), 35),
     "boosted-q": Tuned(date(2023, 12, 31), 1),
     "lstm-t": Tuned(date(2023, 12, 31), 55),
+    "lstm-skewt": Tuned(date(2023, 12, 31), 55),
+    "lstm-q": Tuned(date(2023, 12, 31), 55),
     "fusion": Tuned(date(2023, 12, 31), 80),
     "calibrated": Tuned(date(2023, 12, 31), 42),
 }

@@ -30,6 +30,14 @@ register(Feature("close", lambda _: pl.col("close"), 0, "closing price, quote cu
 register(Feature("log_return", lambda _: _log_return(), 1, "ln(close / previous close)"))
 register(
     Feature(
+        "filled",
+        lambda _: (~pl.col("observed") & (pl.col("volume") == 0)).cast(pl.Float64),
+        0,
+        "1 where a bar was missing and the price before it was carried on, else 0",
+    )
+)
+register(
+    Feature(
         "volatility_94",
         lambda _: _variance(0.94).sqrt(),
         20,

@@ -7,13 +7,14 @@ beside the week before each, averaged over past weeks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 from ..feed import Interval
 from .feature import Feature, bars_of, register
@@ -45,8 +46,8 @@ def profile(variance: Float[np.ndarray, " bar"], bars: int) -> Float[np.ndarray,
     """
     seen = np.isfinite(variance)
     decay = 1 - 1 / (bars + 1)
-    weight = lfilter([1.0], [1, -decay], seen.astype(float))[:-1]
-    total = lfilter([1.0], [1, -decay], np.where(seen, variance, 0.0))[:-1]
+    weight = _faded(seen.astype(float).tolist(), decay)[:-1]
+    total = _faded(np.where(seen, variance, 0.0).tolist(), decay)[:-1]
     usual = np.divide(total, weight, out=np.full(len(total), np.nan), where=weight > 0)
     width = np.sqrt(variance[1:] / usual)
     known = np.isfinite(width)
@@ -59,7 +60,12 @@ def profile(variance: Float[np.ndarray, " bar"], bars: int) -> Float[np.ndarray,
 def _along_slots(values: Float[np.ndarray, " bar"], bars: int) -> Float[np.ndarray, " bar"]:
     """Each value and those of its slot before it, each older week counting less."""
     weeks = np.pad(values, (0, -len(values) % bars)).reshape(-1, bars)
-    return lfilter([1.0], [1, -(0.5 ** (1 / HALF_LIFE))], weeks, axis=0).ravel()[: len(values)]
+    return _faded(weeks, 0.5 ** (1 / HALF_LIFE)).ravel()[: len(values)]
+
+
+def _faded(values: Iterable[Any], decay: float) -> Float[np.ndarray, "value ..."]:
+    """Each value and all before it, `decay` times less for every step they lie back."""
+    return np.array(list(accumulate(values, lambda past, value: value + decay * past)))
 
 
 def _season(interval: Interval, skipped: int, counted: int) -> pl.Expr:

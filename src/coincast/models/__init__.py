@@ -29,6 +29,8 @@ MODELS: dict[str, str | type[Forecaster]] = {
     "egarch-skewt": "garch.EgarchSkewT",
     "seed-lstm": "seed_lstm.SeedLstm",
     "lstm-t": "lstm_t.LstmT",
+    "lstm-skewt": "lstm_skewt.LstmSkewT",
+    "lstm-q": "lstm_q.LstmQ",
     "lstm-attention": "lstm_attention.LstmAttention",
     "gru-t": "gru_t.GruT",
     "tcn-t": "tcn_t.TcnT",

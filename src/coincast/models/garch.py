@@ -10,7 +10,8 @@ T. Bollerslev, "A conditionally heteroskedastic time series model for speculativ
 Econ. Stat. 69 (1987); L. Glosten, R. Jagannathan and D. Runkle, "On the relation between the expected value and the
 volatility of the nominal excess return on stocks", J. Finance 48 (1993); D. Nelson, "Conditional heteroskedasticity in
 asset returns: a new approach", Econometrica 59 (1991); B. Hansen, "Autoregressive conditional density estimation", Int.
-Econ. Rev. 35 (1994). Returns are in percent, as the optimiser likes them.
+Econ. Rev. 35 (1994). Returns are in percent, as the optimiser likes them. A bar that was filled in is no return of
+zero but none: two months of them would be a market whose variance can be nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class GarchT:
         "nu": "nu",
     }
     simulations: int = 4000
-    features: tuple[str, ...] = ("log_return",)
+    features: tuple[str, ...] = ("log_return", "filled")
     lookback: int = 1500
     at_least: int = 250
     refit_days: int | None = None
@@ -73,8 +74,8 @@ class GarchT:
     def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
         """The parameters by maximum likelihood."""
         fold.demand_settled()
-        returns = fold.column("log_return")[-self.lookback :]
-        percent = PERCENT * returns[np.isfinite(returns)]
+        returns = _percent(fold.rows[-self.lookback :])
+        percent = returns[np.isfinite(returns)]
         # Without a word from arch on percents of a quarter of an hour, which it finds small.
         model = arch_model(percent, mean="Constant", rescale=False, **self.form)
         result = model.fit(disp="off", show_warning=False, options={"maxiter": 1000})
@@ -90,7 +91,7 @@ class GarchT:
         draws = self.draws(p, max(horizons) if max(horizons) > 1 else 0)
         done = 0
         for batch in windows.batches(256):
-            variance = self.next_variance(p, PERCENT * batch.x[..., 0])
+            variance = self.next_variance(p, _percent(batch.x))
             rows = slice(done, done + len(batch))
             if 1 in horizons:
                 out[rows, horizons.index(1)] = p["mu"] + np.sqrt(variance)[:, None] * z
@@ -118,7 +119,7 @@ class GarchT:
         return p["omega"] + p["alpha"] * error**2 + p["beta"] * variance
 
     def next_variance(self, p: Parameters, returns: Float[np.ndarray, "window bar"]) -> Float[np.ndarray, " window"]:
-        """The variance one bar after each window, percent squared; NaN before a window's first bar is passed over."""
+        """The variance one bar after each window, percent squared; NaN, where there was no bar, is passed over."""
         errors = returns - p["mu"]
         variance = self.start(p, _backcast(errors**2))
         for error in errors.T:
@@ -143,12 +144,17 @@ def _unit(p: Parameters) -> float:
     return float(np.sqrt((p["nu"] - 2) / p["nu"]))
 
 
+def _percent(rows: Float[np.ndarray, "... feature"]) -> Float[np.ndarray, "..."]:
+    """Returns in percent; NaN where there was no bar."""
+    return np.where(rows[..., 1] == 0, PERCENT * rows[..., 0], np.nan)
+
+
 def _backcast(squares: Float[np.ndarray, "window bar"]) -> Float[np.ndarray, " window"]:
-    missing = np.isnan(squares).sum(axis=1)[:, None]
-    first = missing + np.arange(BACKCAST_BARS)
-    weights = BACKCAST_DECAY ** np.arange(BACKCAST_BARS) * (first < squares.shape[1])
-    early = np.take_along_axis(squares, np.minimum(first, squares.shape[1] - 1), axis=1)
-    return np.asarray((early * weights).sum(axis=1) / weights.sum(axis=1))
+    """The exponential average of each window's first squares; those that are NaN do not count as bars."""
+    known = np.isfinite(squares)
+    age = np.cumsum(known, axis=1) - 1
+    weights = BACKCAST_DECAY**age * (known & (age < BACKCAST_BARS))
+    return np.asarray((np.where(known, squares, 0.0) * weights).sum(axis=1) / weights.sum(axis=1))
 
 
 class _Skewed(GarchT):

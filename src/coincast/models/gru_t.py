@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .layers import GRU
-from .network_t import NetworkT
+from .volatility_network import VolatilityNetwork
 
 
 @dataclass(frozen=True)
-class GruT(NetworkT):
+class GruT(VolatilityNetwork):
     """Student-t quantiles around a causal volatility, bent by a GRU and averaged over seeds; the settings are those of
-    `NetworkT`.
+    `VolatilityNetwork`.
     """
 
     name: ClassVar[str] = "gru-t"

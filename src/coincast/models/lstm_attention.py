@@ -21,7 +21,7 @@ from ..forecaster import Fit, Watch
 from ..training import from_arrays
 from ..windows import Scaler, Windows
 from .layers import LSTM, Dense
-from .network_t import Network, NetworkT
+from .volatility_network import Network, VolatilityNetwork
 
 SPAN = 32
 # Of the newest origins of a fold, whose attention is averaged for the report.
@@ -67,9 +67,9 @@ def _back(states: Float[Array, "bar batch unit"]) -> Float[Array, "bar span batc
 
 
 @dataclass(frozen=True)
-class LstmAttention(NetworkT):
+class LstmAttention(VolatilityNetwork):
     """Student-t quantiles around a causal volatility, bent by an LSTM with attention and averaged over seeds; the
-    settings are those of `NetworkT`.
+    settings are those of `VolatilityNetwork`.
     """
 
     name: ClassVar[str] = "lstm-attention"

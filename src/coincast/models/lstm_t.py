@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .layers import LSTM
-from .network_t import NetworkT
+from .volatility_network import VolatilityNetwork
 
 
 @dataclass(frozen=True)
-class LstmT(NetworkT):
+class LstmT(VolatilityNetwork):
     """Student-t quantiles around a causal volatility, bent by an LSTM and averaged over seeds; the settings are those
-    of `NetworkT`.
+    of `VolatilityNetwork`.
     """
 
     name: ClassVar[str] = "lstm-t"

@@ -14,7 +14,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .layers import CausalConvolution, Dense
-from .network_t import NetworkT
+from .volatility_network import VolatilityNetwork
 
 # Each bar sees itself and 2 (1 + 2 + 4 + 8 + 16) bars before it: the context every forecast has.
 DILATIONS = (1, 2, 4, 8, 16)
@@ -41,9 +41,9 @@ class Convolutions(eqx.Module):
 
 
 @dataclass(frozen=True)
-class TcnT(NetworkT):
+class TcnT(VolatilityNetwork):
     """Student-t quantiles around a causal volatility, bent by a temporal convolution and averaged over seeds; the
-    settings are those of `NetworkT`.
+    settings are those of `VolatilityNetwork`.
     """
 
     name: ClassVar[str] = "tcn-t"

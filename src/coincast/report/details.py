@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..coverage import Coverage
+import polars as pl
+
+from ..coverage import Coverage, wilson
 from ..diagnosis import LagIllusion, lag_illusion, largest_misses
 from ..runs import Run
-from ..scores import BANDS, Summary
+from ..scores import BANDS
+from ..summaries import REGIMES, Summary
 from .ranking import hues, judged, ranked, summary
 from .style import change, p_value, percent, price
 from .words import bar_of, span
 
 MISSES = 8
+REGIME_BANDS = (80, 95)
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,38 @@ def _coverage_row(run: Run, horizon: int, s: Summary) -> CoverageRow:
     )
 
 
+@dataclass(frozen=True)
+class RegimeRow:
+    """How a model's 80 % and 95 % bands held in each regime of volatility, lowest first, as text."""
+
+    model: str
+    hue: str
+    ahead: str
+    shares: tuple[tuple[str, str], ...]
+
+
+def regime_rows(run: Run) -> list[RegimeRow]:
+    """One row a model and horizon; none where no regime was known."""
+    parts = run.regimes.drop_nulls("coverage95").partition_by("model", "horizon", as_dict=True)
+    order = [(name, horizon) for horizon in run.outlook.horizons for name in ranked(run, horizon)]
+    return [_regime_row(run, *key, parts[key]) for key in order if key in parts and parts[key].height == len(REGIMES)]
+
+
+def _regime_row(run: Run, model: str, horizon: int, rows: pl.DataFrame) -> RegimeRow:
+    shares = tuple(
+        (percent(share), _between(*wilson(round(share * n), n, horizon)))
+        for band in REGIME_BANDS
+        for n, share in rows.sort("regime").select("n", f"coverage{band}").iter_rows()
+    )
+    return RegimeRow(model, hues(run)[model], span(horizon, run.candles.feed.interval), shares)
+
+
+def _between(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
 def _share(held: Coverage) -> tuple[str, str]:
-    between = "" if held.low is None or held.high is None else f"{100 * held.low:.1f} to {100 * held.high:.1f}"
-    return percent(held.share), between
+    return percent(held.share), "" if held.low is None or held.high is None else _between(held.low, held.high)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from ..runs import Run
-from ..scores import Summary
+from ..summaries import Summary
 from ..verdict import Verdict
 from . import style
 

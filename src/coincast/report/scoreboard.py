@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ..direction import Direction
 from ..inference import Membership
 from ..runs import Run
-from ..scores import BANDS, Summary
+from ..scores import BANDS
+from ..summaries import Summary
 from ..verdict import NAIVE, Verdict
 from .ranking import REACH, challengers, hues, on_scale, ranked, reference, summary
 from .style import p_value, percent, price, skill

@@ -8,7 +8,6 @@ import polars as pl
 
 from ..diagnosis import cumulative_difference, residual_autocorrelation
 from ..runs import Run
-from ..scores import by_regime
 from .calibration import PANEL
 from .ranking import challengers, hues, on_scale, ranked, reference, summary
 from .resample import extremes
@@ -71,7 +70,7 @@ def periods(run: Run) -> list[Chart]:
     typical = _crps(run, rival, horizon)
     verdicts = challengers(run, horizon)
     years = {n: [(p.label, p.n, -100 * p.mean_difference / typical) for p in verdicts[n].periods] for n in shown}
-    regimes = by_regime(run.scores, run.candles, rival).filter(pl.col("horizon") == horizon)
+    regimes = run.regimes.filter(pl.col("horizon") == horizon)
     volatility = {n: _regimes(regimes.filter(pl.col("model") == n)) for n in shown}
     charts = (("by-period", "By time", years), ("by-regime", "By volatility at the origin", volatility))
     return [_grouped(run, name, title, groups) for name, title, groups in charts if all(groups.values())]

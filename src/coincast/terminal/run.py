@@ -12,7 +12,7 @@ from ..feed import from_numpy
 from ..forecast import Forecast
 from ..inference import Membership
 from ..runs import Run
-from ..scores import Summary
+from ..summaries import Summary
 from ..verdict import Verdict
 from .marks import COLOURS, NOT_ADVICE, SHAPES, SHORT, WIDE, bare, price
 

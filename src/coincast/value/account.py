@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from ..candles import Candles, Times
 from ..errors import DataError
 from ..feed import Interval
-from ..scores import rows_at
+from ..truth import rows_at
 from .costs import Costs
 from .sharpe import Sharpe, bars_a_year
 

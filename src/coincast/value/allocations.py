@@ -17,7 +17,7 @@ from jaxtyping import Float
 from ..candles import Candles
 from ..direction import ROUNDING
 from ..forecast import Forecast
-from ..scores import rows_at
+from ..truth import rows_at
 
 Weights = Float[np.ndarray, " origin"]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from ..candles import Candles
 from ..coverage import Coverage, coverage
 from ..forecast import LEVELS, Forecast
-from ..scores import rows_at, truth
+from ..truth import rows_at, truth
 from ..verdict import Comparison, diebold_mariano
 
 Column = Float[np.ndarray, " origin"]

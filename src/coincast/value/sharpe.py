@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 
 from ..feed import Interval
-from ..scores import hac_error, hac_lags
+from ..hac import hac_error, hac_lags
 
 Returns = Float[np.ndarray, " bar"]
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 
 from ..candles import Candles, Times
-from ..scores import hac_error, hac_lags
+from ..hac import hac_error, hac_lags
 from .account import ROUNDING, Account, Series, trade
 from .costs import FREE
 

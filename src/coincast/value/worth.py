@@ -9,7 +9,7 @@ from ..candles import Candles
 from ..feed import from_numpy
 from ..forecast import Forecast
 from ..runs import Run
-from ..scores import truth
+from ..truth import truth
 from ..verdict import REFERENCES, Comparison
 from .bands import Stop, Tail, stop, tails
 from .break_even import BreakEven, break_even

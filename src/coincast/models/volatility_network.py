@@ -1,15 +1,14 @@
 """Networks that say how far today's volatility will be wrong: what all of them share.
 
 A causal volatility s already forecasts most of what can be forecast. A network reads ratios of faster and slower
-volatilities, the last shock, volume and the week, and bends that forecast: for each horizon h it gives the location,
-the scale and the degrees of freedom of a Student-t for y / (s sqrt(h)). It starts at location 0 and scale 1, at s
-itself, and is trained by maximum likelihood at every bar (dense supervision), on the coins beside its own too where
-there are any. The forecast is the average of the seeds' quantiles.
+volatilities, the last shock, volume and the week, and bends that forecast: for each horizon h its head gives the law of
+y / (s sqrt(h)), a Student-t unless a model says otherwise. It starts at location 0 and scale 1, at s itself, and is
+trained at every bar (dense supervision), on the coins beside its own too where there are any. The forecast is the
+average of the seeds' quantiles.
 
-Student-t heads: Salinas et al. 2020, "DeepAR", International Journal of Forecasting 36. Averaged quantiles:
-Lichtendahl, Grushka-Cockayne and Winkler 2013, "Is it better to average probabilities or quantiles?", Management
-Science 59. One network for many series: Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting
-groups of time series: locality and globality", International Journal of Forecasting 37.
+Averaged quantiles: Lichtendahl, Grushka-Cockayne and Winkler 2013, "Is it better to average probabilities or
+quantiles?", Management Science 59. One network for many series: Montero-Manso and Hyndman 2021, "Principles and
+algorithms for forecasting groups of time series: locality and globality", International Journal of Forecasting 37.
 """
 
 from __future__ import annotations
@@ -24,10 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..forecast import LEVELS
 from ..forecaster import Fit, State, Watch
 from ..space import Choice, Range, Space
-from ..student_t import quantiles
 from ..training import (
     AT_ONCE,
     Dataset,
@@ -36,15 +33,13 @@ from ..training import (
     from_arrays,
     respond,
     split,
-    student_t_nll,
     to_arrays,
     train,
 )
 from ..windows import Scaler, Windows
+from .heads import Head, StudentT
 from .layers import dropout
 from .scaled import INPUTS, bars_in, expected_move
-
-LEAST_DOF = 2.1
 
 
 class Encoder(Protocol):
@@ -59,23 +54,21 @@ class Network(eqx.Module):
     """An encoder, dropout of whole units, and a linear head that also sees the bar's own inputs."""
 
     encoder: Encoder
-    head: Float[Array, "unit horizon 3"]
-    skip: Float[Array, "input horizon 3"]
-    bias: Float[Array, "horizon 3"]
+    head: Float[Array, "unit horizon output"]
+    skip: Float[Array, "input horizon output"]
+    bias: Float[Array, "horizon output"]
+    form: Head = eqx.field(static=True)
     dropout: float = eqx.field(static=True)
     location: float = eqx.field(static=True)
 
     def __call__(
         self, chunk: Float[Array, "bar batch input"], scored: int, key: PRNGKeyArray | None
-    ) -> Float[Array, "scored batch horizon 3"]:
-        """Location, log of the scale, and degrees of freedom at each of the last `scored` bars."""
+    ) -> Float[Array, "scored batch horizon output"]:
+        """The law's parameters at each of the last `scored` bars."""
         hidden = self.encoder(chunk)[-scored:]
         hidden = hidden * dropout(jnp.ones_like(hidden[:1]), self.dropout, key)
         raw = jnp.tensordot(hidden, self.head, 1) + jnp.tensordot(chunk[-scored:], self.skip, 1) + self.bias
-        location = self.location * raw[..., 0]
-        log_scale = jnp.clip(raw[..., 1], -3.0, 3.0)
-        dof = LEAST_DOF + jax.nn.softplus(raw[..., 2] + 1.0)
-        return jnp.stack([location, log_scale, dof], axis=-1)
+        return self.form.law(raw, self.location)
 
 
 class MakeEncoder(Protocol):
@@ -91,6 +84,7 @@ class Build:
     """The network's form; called with a key, the network as it starts: all but at the given volatility."""
 
     encoder: MakeEncoder
+    form: Head
     inputs: int
     units: int
     horizons: int
@@ -100,19 +94,21 @@ class Build:
     def __call__(self, key: PRNGKeyArray) -> Network:
         """A network with random weights."""
         encoder_key, head_key = jax.random.split(key)
+        outputs = self.form.outputs
         return Network(
             encoder=self.encoder(self.inputs, self.units, encoder_key),
-            head=0.01 * jax.random.normal(head_key, (self.units, self.horizons, 3)),
-            skip=jnp.zeros((self.inputs, self.horizons, 3)),
-            bias=jnp.zeros((self.horizons, 3)),
+            head=0.01 * jax.random.normal(head_key, (self.units, self.horizons, outputs)),
+            skip=jnp.zeros((self.inputs, self.horizons, outputs)),
+            bias=jnp.zeros((self.horizons, outputs)),
+            form=self.form,
             dropout=self.dropout,
             location=self.location,
         )
 
 
 @dataclass(frozen=True)
-class NetworkT:
-    """Student-t quantiles around a causal volatility, bent by a network and averaged over seeds.
+class VolatilityNetwork:
+    """Quantiles around a causal volatility, bent by a network and averaged over seeds.
 
     Args:
         volatility: the feature that returns are divided by, per bar.
@@ -124,8 +120,9 @@ class NetworkT:
         units: size of the encoder.
         dropout: share of the units left out, the same ones along a chunk.
         location: what the head's location is multiplied by; less than 1 makes it learn slowly.
-        shrinkage: what remains of the learnt location in a forecast: means are learnt from far more noise than scales.
-        inflation: what scales are multiplied by in a forecast: laws of greatest likelihood are too narrow for new data.
+        shrinkage: what remains of a learnt location (and skew) in a forecast: they are learnt from far more noise than
+            scales.
+        inflation: what scales are multiplied by in a forecast: laws that fit best are too narrow for new data.
         batch: chunks in a batch at most.
         steps: batches in an epoch at least.
         half_life: days in which a past target loses half its weight.
@@ -135,6 +132,7 @@ class NetworkT:
 
     name: ClassVar[str]
     encoder: ClassVar[MakeEncoder]
+    form: ClassVar[Head] = StudentT()
     space: ClassVar[Space] = {
         "units": Choice((8, 16, 24, 32)),
         "dropout": Choice((0.0, 0.15, 0.3, 0.45)),
@@ -175,7 +173,7 @@ class NetworkT:
         return (*self.inputs, self.volatility)
 
     def _build(self, horizons: int) -> Build:
-        return Build(self.encoder, len(self.inputs), self.units, horizons, self.dropout, self.location)
+        return Build(self.encoder, self.form, len(self.inputs), self.units, horizons, self.dropout, self.location)
 
     def _training(self, fold: Windows, validated: int) -> Training:
         """Chunks of `scored` bars, shorter where the training bars are few; an epoch lays them end to end."""
@@ -185,7 +183,7 @@ class NetworkT:
         steps = max(self.steps, -(-chunks // self.batch))
         return Training(
             build=self._build(len(fold.horizons)),
-            loss=student_t_nll,
+            loss=self.form.loss,
             context=self.lookback - 1,
             scored=scored,
             batch=-(-chunks // steps),
@@ -236,14 +234,12 @@ class NetworkT:
         return laid
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
-        """The seeds' Student-t quantiles, averaged, times the volatility at the origin and the root of the horizon."""
+        """The seeds' quantiles, averaged, times the volatility at the origin and the root of the horizon."""
         network = from_arrays(self._build(len(windows.horizons)), state)
         scaler = Scaler(state["offset"], state["scale"])
         volatility = windows.rows[windows.last, -1]
         standardised = []
         for batch in windows.batches(AT_ONCE):
             answer = respond(network, scaler(batch.x)[..., :-1]).astype(float)
-            location, scale = self.shrinkage * answer[..., 0], self.inflation * np.exp(answer[..., 1])
-            values = location[..., None] + scale[..., None] * quantiles(answer[..., 2], LEVELS)
-            standardised.append(values.mean(axis=0))
+            standardised.append(self.form.quantiles(answer, self.shrinkage, self.inflation).mean(axis=0))
         return np.concatenate(standardised) * expected_move(volatility, windows.horizons)[:, :, None]
