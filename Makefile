@@ -18,6 +18,8 @@ run: $(VENV)/run
 
 live: $(VENV)/live
 
+# Tests start hundreds of processes: what is compiled once is kept, whatever the environment says.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: check
 	$(BIN)/pytest -n 2
 

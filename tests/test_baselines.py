@@ -3,6 +3,7 @@ known."""
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from coincast.features import compute
 from coincast.feed import Interval, from_numpy
 from coincast.forecast import LEVELS
 from coincast.forecaster import unwatched
+from coincast.models import MODELS, model_named
 from coincast.models.boosted import DOF, LEARNT, BoostedQ, _spread
 from coincast.models.drift import Drift
 from coincast.models.ewma_fhs import EwmaFhs
@@ -29,6 +31,9 @@ from coincast.worlds import Law, draw
 from made import candles_of, walk
 
 HOURLY = "binance:BTC/USDT:1h"
+NETWORKS = {"lstm", "gru", "tcn"}
+# All that forecast a distribution from a volatility.
+BASELINES = [name for name in MODELS if not (NETWORKS | {"naive", "drift"}) & set(name.split("-"))]
 
 
 def learnt(model, candles, horizons=(1,), by=None):
@@ -200,3 +205,28 @@ def test_no_model_without_a_network_beats_the_law_of_a_garch_world(model):
     gap = gap[np.isfinite(gap)]
     assert gap.mean() > -2 * gap.std() / np.sqrt(len(gap))
     assert gap.mean() < 0.1 * np.nanmean(truth)
+
+
+# --- a long gap -------------------------------------------------------------------------------------------------------
+
+
+def with_gap(candles, first, bars):
+    """The same candles with a hole that is filled in."""
+    hole = pl.int_range(len(candles)).is_between(first, first + bars - 1)
+    level = float(candles.close[first - 1])
+    prices = {name: pl.when(hole).then(level).otherwise(name) for name in ("open", "high", "low", "close")}
+    volume = pl.when(hole).then(0.0).otherwise("volume")
+    return Candles(candles.feed, candles.frame.with_columns(**prices, volume=volume, observed=~hole))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_two_months_without_a_bar_are_no_quiet_market(name):
+    """They go on from where the market was; to take the hole for calm days would narrow what is said after it."""
+    whole = draw(Law(dof=5.0), 700, seed=4).candles
+    recipe = Recipe(model_named(name)(), horizons=(1,), refit_every=20)
+    [walk] = backtest([recipe], with_gap(whole, 380, 60), from_numpy(whole.known_at[370]))
+    assert walk.forecast.origin[10] == whole.known_at[440]
+    assert [np.datetime64(one.cutoff.replace(tzinfo=None)) for one in walk.fitted[:2]] == [*whole.known_at[[370, 430]]]
+    width = np.subtract(*walk.forecast.values[:, 0, [179, 19]].T)
+    assert 2 / 3 < np.median(width[10:13]) / np.median(width[:10]) < 3 / 2
+    assert 2 / 3 < np.median(width[50:]) / np.median(width[:10]) < 3 / 2

@@ -206,10 +206,14 @@ def transfer(
 
 
 def _edges(origins: Times, bars: int | None, candles: Candles) -> list[datetime]:
-    """Where blocks begin, counted from the first origin alone: later bars add blocks and move none."""
+    """Where blocks begin, counted from the first origin alone: later bars add blocks and move none. A block without an
+    origin, its bars all missing, would serve nobody: the one before it goes on.
+    """
     step = candles.feed.interval.step
     span = int((origins[-1] - origins[0]) / step) + 1
-    return [from_numpy(origins[0] + k * step) for k in (*range(0, span, bars or span), span)]
+    edges = origins[0] + np.array([*range(0, span, bars or span), span]) * step
+    served = np.diff(np.searchsorted(origins, edges)) > 0
+    return [from_numpy(edge) for edge in (*edges[:-1][served], edges[-1])]
 
 
 def _demand_past(recipe: Recipe, windows: Windows, origins: Times) -> None:

@@ -1,4 +1,8 @@
-"""How far a price moved: returns, ranges, their averages, and how today's differ from last week's."""
+"""How far a price moved: returns, ranges, their averages, and how today's differ from last week's.
+
+A bar that was filled in moved nowhere because nobody saw it, not because the market stood still: averages pass it over,
+and stay what they were until the next bar.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,23 @@ def _log_return() -> pl.Expr:
     return pl.col("close").log().diff()
 
 
+def _filled() -> pl.Expr:
+    return ~pl.col("observed") & (pl.col("volume") == 0)
+
+
+def _square_return() -> pl.Expr:
+    """Null where a bar was filled in."""
+    return pl.when(~_filled()).then(_log_return().pow(2))
+
+
+def _average(values: pl.Expr, decay: float) -> pl.Expr:
+    """An exponential average, normalised by its weights, so that its start needs no guess."""
+    return values.ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True).forward_fill()
+
+
 def _variance(decay: float) -> pl.Expr:
     """RiskMetrics: v[t] = decay v[t-1] + (1 - decay) r[t]^2, started at the first squared return."""
-    return _log_return().pow(2).ewm_mean(alpha=1 - decay, adjust=False, ignore_nulls=True)
+    return _square_return().ewm_mean(alpha=1 - decay, adjust=False, ignore_nulls=True).forward_fill()
 
 
 register(Feature("close", lambda _: pl.col("close"), 0, "closing price, quote currency"))
@@ -31,9 +49,9 @@ register(Feature("log_return", lambda _: _log_return(), 1, "ln(close / previous 
 register(
     Feature(
         "filled",
-        lambda _: (~pl.col("observed") & (pl.col("volume") == 0)).cast(pl.Float64),
+        lambda _: _filled().cast(pl.Float64),
         0,
-        "1 where a bar was missing and the price before it was carried on, else 0",
+        "1 where a bar is missing and nobody lent it: the price before it is carried on; else 0",
     )
 )
 register(
@@ -47,38 +65,44 @@ register(
 
 
 def range_variance() -> pl.Expr:
-    """Parkinson's estimate of a bar's variance; 0 where high and low are one."""
-    return PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2)
+    """Parkinson's estimate of a bar's variance; 0 where high and low are one, null where the bar was filled in."""
+    return pl.when(~_filled()).then(PARKINSON * (pl.col("high") / pl.col("low")).log().pow(2))
 
 
 def _range_volatility(decay: float) -> Feature:
     """A bar that did not move does not make it 0: it is an average."""
 
     def expression(_: Interval) -> pl.Expr:
-        return (range_variance().ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + STILL).sqrt()
+        return (_average(range_variance(), decay) + STILL).sqrt()
 
     name = f"range_volatility_{round(100 * decay)}"
     return Feature(name, expression, 20, f"root of Parkinson's range variance, exponential average, decay {decay}")
 
 
-register(Feature("range_variance", lambda _: range_variance() + STILL, 0, "Parkinson's range variance of the bar"))
+register(
+    Feature(
+        "range_variance",
+        lambda _: range_variance().forward_fill() + STILL,
+        0,
+        "Parkinson's range variance of the bar; where it was filled in, of the last that was not",
+    )
+)
 for _decay in (0.8, 0.85, 0.9, 0.95):
     register(_range_volatility(_decay))
 
 
-# The inputs of lstm-t. Averages are normalised by their weights, so that the start needs no guess; after MIX_WARM_UP
-# bars they can be trusted.
+# The inputs of lstm-t. After so many bars their averages can be trusted.
 MIX_WARM_UP = 60
 
 
 def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:
     """Logarithm of the root of a variance's exponential average."""
-    return (variance.ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True) + STILL).log() / 2
+    return (_average(variance, decay) + STILL).log() / 2
 
 
 def _log_mix() -> pl.Expr:
     """Half from the ranges of the last days, half from the returns of the last weeks."""
-    return (_log_volatility(range_variance(), 0.8) + _log_volatility(_log_return().pow(2), 0.97)) / 2
+    return (_log_volatility(range_variance(), 0.8) + _log_volatility(_square_return(), 0.97)) / 2
 
 
 def _shock() -> pl.Expr:
@@ -86,8 +110,8 @@ def _shock() -> pl.Expr:
 
 
 def _volume_surprise() -> pl.Expr:
-    volume = pl.col("volume").log1p()
-    return (volume - volume.ewm_mean(alpha=0.1, adjust=True).shift(1)).clip(-2, 2)
+    volume = pl.when(~_filled()).then(pl.col("volume").log1p())
+    return (volume - _average(volume, 0.9).shift(1)).clip(-2, 2).fill_null(0.0)
 
 
 def _against_mix(name: str, variance: Callable[[], pl.Expr], decay: float, says: str) -> Feature:
@@ -95,10 +119,6 @@ def _against_mix(name: str, variance: Callable[[], pl.Expr], decay: float, says:
         return (_log_volatility(variance(), decay) - _log_mix()).clip(-2.5, 2.5)
 
     return Feature(name, expression, MIX_WARM_UP, f"ln(volatility of {says} / volatility_mix), within 2.5")
-
-
-def _square_return() -> pl.Expr:
-    return _log_return().pow(2)
 
 
 for _feature in (
@@ -133,7 +153,7 @@ def of_day_week_month(name: str, variance: Callable[[], pl.Expr], says: str) -> 
     """
 
     def average(interval: Interval, days: float) -> pl.Expr:
-        return variance().rolling_mean(bars_of(interval, days), min_samples=1)
+        return variance().rolling_mean(bars_of(interval, days), min_samples=1).forward_fill()
 
     def logarithm(days: float) -> Callable[[Interval], pl.Expr]:
         return lambda interval: average(interval, days).log() / 2

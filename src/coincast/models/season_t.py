@@ -48,7 +48,7 @@ class SeasonT:
     window: int = 6000
     lookback: int = 96
     at_least: int = 24
-    features: tuple[str, ...] = ("range_variance",)
+    features: tuple[str, ...] = ("range_variance", "filled")
     refit_days: int | None = None
 
     def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
@@ -68,7 +68,7 @@ class SeasonT:
     def _profile(self, fold: Windows) -> Float[np.ndarray, " slot"]:
         """How wide each slot of the week was when it came last."""
         bars = bars_of(fold.feed.interval, 7)
-        along = profile(fold.rows[:, 0], bars)[-bars:]
+        along = profile(_seen(fold.rows), bars)[-bars:]
         slots = slots_of(fold.known_at[-len(along) :] - fold.feed.interval.step, fold.feed.interval)
         found = np.ones(bars)
         found[slots] = along
@@ -92,12 +92,17 @@ class SeasonT:
 
     def _average(self, windows: Windows, week: Float[np.ndarray, " slot"]) -> Float[np.ndarray, " window"]:
         """The exponential average of each window's ranges, the week taken out."""
-        variance = windows.x[..., 0]
+        variance = _seen(windows.x)
         back = np.arange(1 - self.lookback, 1)
         last = slots_of(windows.origin - windows.feed.interval.step, windows.feed.interval)
         even = variance / week[(last[:, None] + back) % len(week)] ** 2
         weight = np.where(np.isnan(even), 0.0, self.decay**-back)
         return np.asarray((weight * np.nan_to_num(even)).sum(axis=1) / weight.sum(axis=1))
+
+
+def _seen(rows: Float[np.ndarray, "... feature"]) -> Float[np.ndarray, "..."]:
+    """Range variances; NaN where a bar was filled in, which says nothing of how wide it was."""
+    return np.where(rows[..., 1] == 0, rows[..., 0], np.nan)
 
 
 def slots_of(opens: Times, interval: Interval) -> Int[np.ndarray, " bar"]:
