@@ -21,7 +21,7 @@ live: $(VENV)/live
 # Tests start hundreds of processes: what is compiled once is kept, whatever the environment says.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(VENV)/test
 	$(BIN)/ruff format --check --quiet src tests bench

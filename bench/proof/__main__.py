@@ -5,7 +5,7 @@ import sys
 
 from coincast.threads import single_threaded
 
-PROOFS = ("null_worlds", "null_profit", "fuzz", "kill_store", "kill_fetch", "live_day", "audits")
+PROOFS = ("null_worlds", "null_profit", "fuzz", "kill_store", "kill_fetch", "live_day", "audits", "sampled")
 
 if __name__ == "__main__":
     single_threaded()

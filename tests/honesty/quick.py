@@ -20,8 +20,8 @@ QUICK = {
     "fusion": {"members": ("ewma-t", "har-t")},
     "calibrated": {"member": "har-t"},
 }
-# They learn and forecast by the functions of `lstm-t`, and each costs a compilation in every process: their contract is
-# tested, what costs many walks is not done for each.
+# They learn and forecast by the functions of `lstm-t`, and each costs a compilation in every process: the contract of
+# two of them is tested every day, what costs many walks is not done for each.
 LIKE_LSTM_T = {"lstm-skewt", "lstm-q", "lstm-attention", "gru-t", "tcn-t"}
 
 
