@@ -4,6 +4,7 @@ The figures are those of arch's documentation for the S&P 500, 1999 to 2018, dai
 ships (`arch.data.sp500`).
 """
 
+from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
@@ -13,8 +14,10 @@ from arch.data import sp500
 
 from coincast.forecast import LEVELS
 from coincast.forecaster import unwatched
+from coincast.models import garch
 from coincast.models.garch import EgarchSkewT, GarchT, GjrSkewT
 from coincast.windows import cut
+from coincast.worlds import Law, draw
 from made import candles_of
 
 
@@ -123,3 +126,27 @@ def test_bars_that_were_filled_in_are_no_quiet_days(model):
         assert marked[name] == pytest.approx(value, rel=1e-6), name
     tail = "nu" if "nu" in alone else "eta"
     assert quiet[tail] < 0.9 * alone[tail]
+
+
+def test_a_search_that_goes_astray_is_begun_again():
+    """From where arch starts, EGARCH was seen to end at a mean of 25 million percent here."""
+    candles = draw(Law(dof=4), 1000, seed=3362292471).candles.until(datetime(2012, 1, 2, tzinfo=UTC))
+    state = learnt(EgarchSkewT(), candles.close)
+    assert state["converged"]
+    assert abs(state["mu"]) < 0.5
+    windows = cut(candles, EgarchSkewT.features, 1500, (1,), 250)
+    width = np.subtract(*EgarchSkewT().predict(state, windows.newest(1))[0, 0, [179, 19]])
+    assert width == pytest.approx(2 * 1.3 * np.diff(np.log(candles.close)).std(), rel=0.3)
+
+
+@FAMILY
+def test_a_search_that_ends_nowhere_leaves_what_is_likeliest(model, monkeypatch):
+    """Stopped after a single step, it says so, and is no less likely than a market as most are."""
+    monkeypatch.setattr(garch, "SEARCH", {"maxiter": 1})
+    percent = returns().to_numpy()[-1000:]
+    state = learnt(model, 1000 * np.exp(np.cumsum(np.r_[0.0, percent / 100])))
+    assert not state["converged"]
+    here = arch_model(percent, mean="Constant", rescale=False, **model.form)
+    plain = model.plain(percent.mean(), percent.var())
+    likelihoods = [here.fix([p[name] for name in model.estimated]).loglikelihood for p in (state, plain)]
+    assert likelihoods[0] >= likelihoods[1]

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from arch import arch_model
 from arch.univariate import SkewStudent
+from arch.univariate.base import ARCHModelFixedResult
 from jaxtyping import Float
 from scipy import stats
 
@@ -32,6 +33,8 @@ from ..space import Choice, Space
 from ..windows import Windows
 
 PERCENT = 100.0
+# What arch's search is told.
+SEARCH = {"maxiter": 1000}
 # arch starts the recursion from an exponential average of the first squared residuals.
 BACKCAST_BARS = 75
 BACKCAST_DECAY = 0.94
@@ -72,15 +75,23 @@ class GarchT:
     refit_days: int | None = None
 
     def fit(self, fold: Windows, seeds: Sequence[int], watch: Watch) -> Fit:
-        """The parameters by maximum likelihood."""
+        """The parameters by maximum likelihood. Where arch's search goes astray from where it likes to start, the best
+        of what it found, what it finds from a plain start, and the plain start itself.
+        """
         fold.demand_settled()
         returns = _percent(fold.rows[-self.lookback :])
         percent = returns[np.isfinite(returns)]
         # Without a word from arch on percents of a quarter of an hour, which it finds small.
         model = arch_model(percent, mean="Constant", rescale=False, **self.form)
-        result = model.fit(disp="off", show_warning=False, options={"maxiter": 1000})
-        estimates = {name: np.array(result.params[key]) for name, key in self.estimated.items()}
-        return Fit({**estimates, "converged": np.array(result.convergence_flag == 0)})
+        result = model.fit(disp="off", show_warning=False, options=SEARCH)
+        found: ARCHModelFixedResult = result
+        if result.convergence_flag:
+            plain = self.plain(float(percent.mean()), float(percent.var()))
+            start = np.array([plain[name] for name in self.estimated])
+            result = model.fit(starting_values=start, disp="off", show_warning=False, options=SEARCH)
+            found = max(found, result, model.fix(start), key=lambda one: np.nan_to_num(one.loglikelihood, nan=-np.inf))
+        estimates = {name: np.array(found.params[key]) for name, key in self.estimated.items()}
+        return Fit({**estimates, "converged": np.array(found is result and result.convergence_flag == 0)})
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the law one step ahead; of simulated sums further ahead."""
@@ -109,6 +120,11 @@ class GarchT:
         """Errors along every path."""
         half = np.random.default_rng(0).standard_t(p["nu"], size=(steps, self.simulations // 2))
         return _unit(p) * np.concatenate([half, -half], axis=1)
+
+    def plain(self, mean: float, variance: float) -> Parameters:
+        """A market of this mean and variance, percent, as most are."""
+        shape = {"gamma": 0.0, "nu": 6.0, "eta": 6.0, "lambda": 0.0}
+        return {"mu": mean, "omega": 0.05 * variance, "alpha": 0.05, "beta": 0.9, **shape}
 
     def start(self, p: Parameters, backcast: Variance) -> Variance:
         """The variance of the first bar, before which nothing is known but an average."""
@@ -206,6 +222,10 @@ class EgarchSkewT(_Skewed):
     name: ClassVar[str] = "egarch-skewt"
     form: ClassVar[Mapping[str, Any]] = {"vol": "EGARCH", "p": 1, "o": 1, "q": 1, "dist": "skewt"}
     estimated: ClassVar[Mapping[str, str]] = _SKEWED
+
+    def plain(self, mean: float, variance: float) -> Parameters:
+        """A market of this mean and variance, percent, as most are."""
+        return {**super().plain(mean, variance), "omega": 0.1 * float(np.log(variance)), "alpha": 0.1}
 
     def start(self, p: Parameters, backcast: Variance) -> Variance:
         """No shock is known before the first bar."""
