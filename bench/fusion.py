@@ -25,7 +25,7 @@ from .daily import END, FILE, candles_of, table
 
 SIX = ("garch-t", "har-t", "linear-t", "season-t", "boosted-q", "lstm-t")
 THREE = Fusion().members
-RULES = ("equal", "ewa", "boa")
+RULES = ("equal", "ewa", "boa", "stack")
 SAMPLE = "btc-1d"
 
 

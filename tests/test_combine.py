@@ -1,5 +1,7 @@
 """Fusion: what it averages, from which scores it learns its weights, and that none was unsettled."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scoringrules
@@ -16,7 +18,7 @@ from coincast.testing import check_combiner
 from made import forecast_of
 from made_combined import LEAKING, market_of
 
-RULES = ("equal", "ewa", "boa")
+RULES = ("equal", "ewa", "boa", "stack")
 WIDTHS = (0.02, 0.035, 0.08)
 
 
@@ -24,7 +26,7 @@ def fusion_of(rule, count=3):
     return Fusion(tuple(f"m{n}" for n in range(count)), rule)
 
 
-@pytest.mark.parametrize("model", [*COMBINERS, Fusion(rule="equal"), Fusion(rule="ewa")], ids=str)
+@pytest.mark.parametrize("model", [*COMBINERS, Fusion(rule="equal"), Fusion(rule="ewa"), Fusion(rule="stack")], ids=str)
 def test_a_combiner_knows_no_future(model):
     check_combiner(model_named(model)() if isinstance(model, str) else model)
 
@@ -141,6 +143,22 @@ def test_the_better_member_ends_with_the_weight_and_the_fusion_s_regret_is_small
 def mean_crps(forecast, candles):
     truths = np.log(candles.close[1:] / candles.close[:-1])
     return scoringrules.crps_ensemble(truths, forecast.values[:-1, 0], estimator="qd").mean()
+
+
+def test_a_stack_has_the_weights_that_were_best_so_far():
+    """Among all in steps of a fiftieth, none had a lower CRPS over the forecasts that had met their truth."""
+    candles, forecasts = market_of(500, (0.02, 0.08), horizons=(1,))
+    weights = fusion_of("stack", 2).weights(forecasts, candles)[:, 0, 0]
+    truths = np.log(candles.close[1:] / candles.close[:-1])
+    changed = [n for n in range(1, 500) if weights[n] != weights[n - 1]]
+    assert changed[0] == 60, "one that is made at the close of bar n has met n truths"
+    assert all(later >= 1.2 * one for one, later in itertools.pairwise(changed))
+    for n in (60, changed[-1]):
+        grid = np.linspace(0, 1, 51)
+        averages = [share * forecasts[0].values[:n, 0] + (1 - share) * forecasts[1].values[:n, 0] for share in grid]
+        losses = [scoringrules.crps_ensemble(truths[:n], values, estimator="qd").mean() for values in averages]
+        assert weights[n] == pytest.approx(grid[np.argmin(losses)], abs=0.03)
+    assert 0.1 < weights[-1] < 0.9
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

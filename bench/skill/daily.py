@@ -8,6 +8,7 @@ since August 2017.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from coincast.candles import Candles
@@ -18,7 +19,7 @@ from coincast.realised import with_realised
 
 from ..daily import FILE, candles_of
 from ..data import study_data
-from .study import Line, Row, Study, lines
+from .study import Line, Row, Rule, Study, lines
 
 END = datetime(2024, 1, 1, tzinfo=UTC)
 START = datetime(2019, 1, 1, tzinfo=UTC)
@@ -56,10 +57,17 @@ ROWS = (
     Row("tcn-t", "tcn-t"),
     Row("lstm-t, of 13 coins", "lstm-t", panel=True),
 )
-FUSIONS = (
-    ("fusion of lstm-t and har-t", ("lstm-t", "har-t")),
-    ("fusion of lstm-t and har-t, hourly realised", ("lstm-t", "har-t, hourly realised")),
-    ("fusion of lstm-t, har-t and garch-t", ("lstm-t", "har-t", "garch-t")),
+TWO = ("lstm-t", "har-t, hourly realised")
+SIX = ("lstm-t", "lstm-skewt", "lstm-q", "gru-t", "tcn-t", "har-t, hourly realised")
+FUSIONS: Sequence[tuple[str, Rule, Sequence[str]]] = (
+    ("fusion of lstm-t and har-t", "equal", ("lstm-t", "har-t")),
+    ("fusion of lstm-t and har-t, hourly realised", "equal", TWO),
+    ("fusion of lstm-t and har-t, hourly realised, boa", "boa", TWO),
+    ("fusion of lstm-t and har-t, hourly realised, stacked", "stack", TWO),
+    ("fusion of five networks and har-t, hourly realised", "equal", SIX),
+    ("fusion of five networks and har-t, hourly realised, boa", "boa", SIX),
+    ("fusion of five networks and har-t, hourly realised, stacked", "stack", SIX),
+    ("fusion of lstm-t, har-t and garch-t", "equal", ("lstm-t", "har-t", "garch-t")),
 )
 REFERENCES = ("garch-t", "har-t, hourly realised")
 
@@ -80,7 +88,6 @@ def study() -> Study:
 def run() -> list[Line]:
     done = study()
     told = {row.label: done.walk(row) for row in ROWS}
-    for label, members in FUSIONS:
-        told[label] = done.fuse(label, "equal", [told[name] for name in members])
-    told["the same, weights learnt"] = done.fuse("the same, weights learnt", "boa", [told[m] for m in FUSIONS[1][1]])
+    for label, rule, members in FUSIONS:
+        told[label] = done.fuse(label, rule, [told[name] for name in members])
     return lines(told.values(), done.candles["bare"], REFERENCES)

@@ -3,6 +3,7 @@
     python -m bench.skill panel
 
 The reference is `garch-t`, fitted on each coin itself, from the first refit for which the coin has a year behind it.
+So is one `har-t`, to be averaged with those that never saw the coin.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ YEAR = timedelta(days=365)
 SEEDS = tuple(range(4))
 # Every coin is left out once; the groups mix old and new, large and small.
 GROUPS = (("ada", "doge", "uni"), ("avax", "eth", "xlm"), ("bch", "dot", "xrp"), ("bnb", "link", "ltc"))
-LEARNERS = ("lstm-t", "har-t")
+LEARNERS = ("lstm-t", "gru-t", "tcn-t", "har-t")
+OWN = "har-t of its own"
+FUSIONS = {"fusion of lstm-t and har-t": ("lstm-t", "har-t"), "fusion of all": (*LEARNERS, OWN)}
 
 
 def recipe(model: str) -> Recipe:
@@ -42,7 +45,7 @@ def recipe(model: str) -> Recipe:
 
 
 def left_out(group: Sequence[str], _: Watch) -> list[Forecast]:
-    """What each learner, the fusion of both, and `garch-t` say of the coins of a group."""
+    """Of the coins of a group: what each learner says, what `har-t` and `garch-t` say that know them, and fusions."""
     bitcoin = candles_of(FILE, "coinbase:BTC/USD:1d", END).candles
     seen = [bitcoin, *(coin(name) for name in COINS if name not in group)]
     unseen = [coin(name) for name in group]
@@ -50,11 +53,14 @@ def left_out(group: Sequence[str], _: Watch) -> list[Forecast]:
     out = []
     for candles, *forecasts in zip(unseen, *told, strict=True):
         first = max(START, candles.start + YEAR)
-        known = [_since(forecast, first) for forecast in forecasts]
-        fused = replace(combined(Fusion(LEARNERS, "equal"), known, candles), model="fusion")
-        out += [*known, fused]
-        [walk] = backtest([recipe("garch-t")], candles, first)
-        out.append(walk.forecast)
+        own, garch = (walk.forecast for walk in backtest([recipe("har-t"), recipe("garch-t")], candles, first))
+        known = [*(_since(forecast, first) for forecast in forecasts), replace(own, model=OWN)]
+        by_name = {forecast.model: forecast for forecast in known}
+        fused = [
+            replace(combined(Fusion(members, "equal"), [by_name[name] for name in members], candles), model=label)
+            for label, members in FUSIONS.items()
+        ]
+        out += [*known, *fused, garch]
     return out
 
 
@@ -81,7 +87,7 @@ def _rows(scores: pl.DataFrame) -> Iterator[str]:
     names = sorted(rows["coin"].unique())
     yield "| never seen | pooled | days clustered, t | ahead on | 80 / 95 % held | " + " | ".join(names) + " |"
     yield "|" + "---|" * (5 + len(names))
-    for model in ("lstm-t", "har-t", "fusion"):
+    for model in (*LEARNERS, OWN, *FUSIONS):
         own = rows.filter(pl.col("model") == model)
         days = (
             own.group_by("origin")

@@ -24,6 +24,7 @@ from coincast.workers import Processes
 
 RESULTS = Path(__file__).parent
 BANDS = (80, 95)
+Rule = Literal["equal", "ewa", "boa", "stack"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Study:
         print(f"{self.name}: {row.label}, {perf_counter() - began:.0f} s", flush=True)
         return replace(walk.forecast, model=row.label)
 
-    def fuse(self, label: str, rule: Literal["equal", "ewa", "boa"], members: Sequence[Forecast]) -> Forecast:
+    def fuse(self, label: str, rule: Rule, members: Sequence[Forecast]) -> Forecast:
         """Rows as one, by weights learnt from settled forecasts."""
         names = tuple(forecast.model for forecast in members)
         return replace(combined(Fusion(names, rule), list(members), self.candles["bare"]), model=label)
