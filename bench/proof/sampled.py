@@ -1,4 +1,6 @@
-"""Every case of the tests of which a session draws a few: registered models audited, the contracts of like networks."""
+"""Every case of the tests of which a session draws a few: registered models audited, the contracts of like networks,
+the gallery's mistakes.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from time import perf_counter
 
 from bench.proof.receipt import FOLDER, keep
 
-FOLDERS = ("tests/audit", "tests/honesty")
+PLACES = ("tests/audit", "tests/honesty", "tests/test_gallery_audit.py")
 
 
 def main() -> int:
     began = perf_counter()
     with tempfile.TemporaryDirectory() as written:
         told = Path(written, "told.xml")
-        command = [sys.executable, "-m", "pytest", "-n", "2", "-m", "sampled", f"--junitxml={told}", *FOLDERS]
+        command = [sys.executable, "-m", "pytest", "-n", "2", "-m", "sampled", f"--junitxml={told}", *PLACES]
         rc = subprocess.run(
             command, cwd=FOLDER.parents[1], env=os.environ | {"COINCAST_WHOLE": "1"}, check=False
         ).returncode
