@@ -16,6 +16,7 @@ from coincast.candles import Candles
 from coincast.combine import Fusion
 from coincast.combiner import combined
 from coincast.forecast import Forecast
+from coincast.hac import hac_error, hac_lags
 from coincast.recipe import recipes
 from coincast.scores import score
 from coincast.summaries import with_reference
@@ -24,6 +25,8 @@ from coincast.workers import Processes
 
 RESULTS = Path(__file__).parent
 BANDS = (80, 95)
+# Standard errors to either side of 99 % of a normal law.
+SURE = 2.576
 Rule = Literal["equal", "ewa", "boa", "stack"]
 
 
@@ -90,7 +93,18 @@ class Study:
 
 @dataclass(frozen=True)
 class Line:
-    """One model at one horizon beside its references."""
+    """One model at one horizon beside its references.
+
+    Args:
+        model: the row's label.
+        horizon: intervals ahead.
+        n: origins judged.
+        crps: mean.
+        against: by reference, the change in mean CRPS and Diebold-Mariano's t.
+        coverage: by band in percent, the share that held.
+        years: by calendar year, the change against the first reference.
+        outside: the bands that in some year held more or less often than chance allows, see `outside`.
+    """
 
     model: str
     horizon: int
@@ -99,6 +113,7 @@ class Line:
     against: Mapping[str, tuple[float, float]]
     coverage: Mapping[int, float]
     years: Mapping[int, float]
+    outside: Sequence[str]
 
 
 def lines(forecasts: Iterable[Forecast], candles: Candles, references: Sequence[str]) -> list[Line]:
@@ -126,8 +141,26 @@ def lines(forecasts: Iterable[Forecast], candles: Candles, references: Sequence[
                     int(year): float(part["crps"].sum() / part["reference_crps"].sum() - 1)
                     for (year,), part in first.group_by(pl.col("origin").dt.year(), maintain_order=True)
                 },
+                outside=outside(first, pl.col("origin").dt.year(), int(horizon)),
             )
         )
+    return found
+
+
+def outside(rows: pl.DataFrame, by: pl.Expr, horizon: int) -> list[str]:
+    """The bands whose share that held lies outside its 99 % band in a group: "80 % in 2021: 85.3".
+
+    The error of the share is Newey and West's, which allows for targets that overlap, and no less than that of as many
+    tosses.
+    """
+    found = []
+    for (key,), part in rows.drop_nulls("hit95").group_by(by, maintain_order=True):
+        for band in BANDS:
+            hits = part[f"hit{band}"].to_numpy().astype(float)
+            by_chance = (band / 100 * (1 - band / 100) / len(hits)) ** 0.5
+            error = max(hac_error(hits, hac_lags(len(hits), horizon)) or 0.0, by_chance)
+            if abs(hits.mean() - band / 100) > SURE * error:
+                found.append(f"{band} % in {key}: {100 * hits.mean():.1f}")
     return found
 
 
@@ -141,11 +174,13 @@ def table(found: Sequence[Line], horizon: int) -> str:
     """Markdown, lowest CRPS first."""
     shown = sorted((line for line in found if line.horizon == horizon), key=lambda line: line.crps)
     references = list(shown[0].against)
-    heads = ["model", "CRPS", *(f"against {name}" for name in references), "80 / 95 % held", *map(str, shown[0].years)]
+    against = (f"against {name}" for name in references)
+    heads = ["model", "CRPS", *against, "80 / 95 % held", "outside 99 % in a year", *map(str, shown[0].years)]
     rows = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for line in shown:
         against = [f"{100 * change:+.2f} %, t {t:+.1f}" if t else "–" for change, t in line.against.values()]
         held = " / ".join(f"{100 * share:.1f}" for share in line.coverage.values())
         years = [f"{100 * change:+.2f} %" for change in line.years.values()]
-        rows.append("| " + " | ".join([line.model, f"{line.crps:.6f}", *against, held, *years]) + " |")
+        cells = [line.model, f"{line.crps:.6f}", *against, held, "; ".join(line.outside), *years]
+        rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
