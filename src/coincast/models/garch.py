@@ -83,13 +83,14 @@ class GarchT:
         percent = returns[np.isfinite(returns)]
         # Without a word from arch on percents of a quarter of an hour, which it finds small.
         model = arch_model(percent, mean="Constant", rescale=False, **self.form)
+        plain = self.plain(float(percent.mean()), float(percent.var()))
+        start = np.array([plain[name] for name in self.estimated])
         result = model.fit(disp="off", show_warning=False, options=SEARCH)
-        found: ARCHModelFixedResult = result
-        if result.convergence_flag:
-            plain = self.plain(float(percent.mean()), float(percent.var()))
-            start = np.array([plain[name] for name in self.estimated])
+        found: ARCHModelFixedResult = max(model.fix(start), result, key=_likelihood)
+        # It may say that it converged where no market could be: there a guess is likelier.
+        if found is not result or result.convergence_flag:
             result = model.fit(starting_values=start, disp="off", show_warning=False, options=SEARCH)
-            found = max(found, result, model.fix(start), key=lambda one: np.nan_to_num(one.loglikelihood, nan=-np.inf))
+            found = max(found, result, key=_likelihood)
         estimates = {name: np.array(found.params[key]) for name, key in self.estimated.items()}
         return Fit({**estimates, "converged": np.array(found is result and result.convergence_flag == 0)})
 
@@ -153,6 +154,11 @@ class GarchT:
             total = total + p["mu"] + shock
             ahead = self.step(p, ahead, shock)
             yield total
+
+
+def _likelihood(result: ARCHModelFixedResult) -> float:
+    """Its logarithm; none where it cannot be told."""
+    return float(np.nan_to_num(result.loglikelihood, nan=-np.inf))
 
 
 def _unit(p: Parameters) -> float:
