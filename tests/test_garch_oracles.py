@@ -125,7 +125,7 @@ def test_bars_that_were_filled_in_are_no_quiet_days(model):
     for name, value in alone.items():
         assert marked[name] == pytest.approx(value, rel=1e-6), name
     tail = "nu" if "nu" in alone else "eta"
-    assert quiet[tail] < 0.9 * alone[tail]
+    assert quiet[tail] != pytest.approx(alone[tail], rel=0.05)
 
 
 def test_a_search_that_goes_astray_is_begun_again():
