@@ -1,9 +1,12 @@
-"""`make study`, or `python -m bench.skill daily hourly panel` for parts of it: prints every table."""
+"""`make study`, or `python -m bench.skill daily hourly panel` for parts of it: prints every table.
+
+`sealed` is never run but by name.
+"""
 
 import sys
 from time import perf_counter
 
-from . import daily, hourly, panel
+from . import daily, hourly, panel, sealed
 from .study import table
 
 if __name__ == "__main__":
@@ -11,6 +14,8 @@ if __name__ == "__main__":
         began = perf_counter()
         if name == "panel":
             print("\n".join(panel.run()))
+        elif name == "sealed":
+            print("\n".join(sealed.run()))
         else:
             found = {"daily": daily, "hourly": hourly}[name].run()
             for horizon in sorted({line.horizon for line in found}):

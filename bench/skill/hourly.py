@@ -5,12 +5,13 @@ python -m bench.skill hourly
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from coincast.models.scaled import INPUTS
 
 from ..daily import candles_of
-from .study import Line, Row, Study, lines
+from .study import Fused, Line, Row, Study, lines
 
 END = datetime(2024, 1, 1, tzinfo=UTC)
 START = datetime(2021, 1, 1, tzinfo=UTC)
@@ -28,10 +29,10 @@ ROWS = (
     Row("lstm-t, no season", "lstm-t", {**NETWORK, "inputs": INPUTS[:13]}),
     Row("lstm-t", "lstm-t", NETWORK),
 )
-FUSIONS = (
-    ("fusion of lstm-t and linear-t", ("lstm-t", "linear-t")),
-    ("fusion of lstm-t and har-t", ("lstm-t", "har-t")),
-    ("fusion of lstm-t, linear-t and season-t", ("lstm-t", "linear-t", "season-t")),
+FUSIONS: Sequence[Fused] = (
+    ("fusion of lstm-t and linear-t", "equal", ("lstm-t", "linear-t")),
+    ("fusion of lstm-t and har-t", "equal", ("lstm-t", "har-t")),
+    ("fusion of lstm-t, linear-t and season-t", "equal", ("lstm-t", "linear-t", "season-t")),
 )
 REFERENCES = ("garch-t", "season-t", "har-t")
 
@@ -40,6 +41,6 @@ def run() -> list[Line]:
     candles = candles_of("hourly/btcusdt_binance_1h.csv.gz", "binance:BTC/USDT:1h", END).candles
     done = Study("hourly", {"bare": candles}, START, (1, 24), 2880)
     told = {row.label: done.walk(row) for row in ROWS}
-    for label, members in FUSIONS:
-        told[label] = done.fuse(label, "equal", [told[name] for name in members])
+    for label, rule, members in FUSIONS:
+        told[label] = done.fuse(label, rule, [told[name] for name in members])
     return lines(told.values(), candles, REFERENCES)

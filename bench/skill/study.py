@@ -28,6 +28,8 @@ BANDS = (80, 95)
 # Standard errors to either side of 99 % of a normal law.
 SURE = 2.576
 Rule = Literal["equal", "ewa", "boa", "stack"]
+# A fusion's label, rule and members.
+Fused = tuple[str, Rule, Sequence[str]]
 
 
 @dataclass(frozen=True)
