@@ -10,7 +10,7 @@ from collections.abc import Sequence
 WHOLE = "COINCAST_WHOLE"
 
 
-def drawn(cases: Sequence[str], count: int) -> list[str]:
+def drawn_today(cases: Sequence[str], count: int) -> list[str]:
     """So many of the cases in their order, or all of them where the environment asks for the whole."""
     if os.environ.get(WHOLE):
         return list(cases)

@@ -9,7 +9,7 @@ from coincast.gallery.faults import MISTAKES
 from coincast.gallery.learners import Ridge
 from coincast.gallery.lstm import Lstm
 from made_gallery import drawn, scene
-from sampling import drawn as drawn_today
+from sampling import drawn_today
 
 BY_NAME = {mistake.name: mistake for mistake in MISTAKES}
 # Leaks that no market can hide, one a kind: on a new one every session.

@@ -28,6 +28,7 @@ from coincast.workers import Processes
 
 from ..daily import FILE, candles_of
 from .daily import COINS, END, coin
+from .study import outside
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -85,8 +86,9 @@ def _rows(scores: pl.DataFrame) -> Iterator[str]:
     ]
     rows = pl.concat(judged)
     names = sorted(rows["coin"].unique())
-    yield "| never seen | pooled | days clustered, t | ahead on | 80 / 95 % held | " + " | ".join(names) + " |"
-    yield "|" + "---|" * (5 + len(names))
+    fixed = ("never seen", "pooled", "days clustered, t", "ahead on", "80 / 95 % held", "outside 99 % on a coin")
+    yield "| " + " | ".join((*fixed, *names)) + " |"
+    yield "|" + "---|" * (len(fixed) + len(names))
     for model in (*LEARNERS, OWN, *FUSIONS):
         own = rows.filter(pl.col("model") == model)
         days = (
@@ -102,5 +104,6 @@ def _rows(scores: pl.DataFrame) -> Iterator[str]:
         pooled = float(own["crps"].sum() / own["reference_crps"].sum() - 1)
         ahead = sum(value < 0 for value in change.values())
         held = f"{100 * own['hit80'].mean():.1f} / {100 * own['hit95'].mean():.1f}"
-        by_coin = " | ".join(f"{100 * change[name]:+.2f} %" for name in names)
-        yield f"| {model} | {100 * pooled:+.2f} % | {t:+.1f} | {ahead} of {len(names)} | {held} | {by_coin} |"
+        off = "; ".join(outside(own.sort("coin", "origin"), pl.col("coin"), 1))
+        cells = [f"{100 * pooled:+.2f} %", f"{t:+.1f}", f"{ahead} of {len(names)}", held, off]
+        yield "| " + " | ".join([model, *cells, *(f"{100 * change[name]:+.2f} %" for name in names)]) + " |"

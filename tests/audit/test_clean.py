@@ -10,7 +10,7 @@ from coincast.feed import from_numpy
 from coincast.models import COMBINERS, MODELS, model_named
 from coincast.recipe import Recipe
 from coincast.worlds import Law, draw
-from sampling import drawn as drawn_today
+from sampling import drawn_today
 
 # Clean pipelines audited in a day's sample. One may fail: if one in a hundred does, two do at odds of 1 in 3,000.
 SAMPLE = 3

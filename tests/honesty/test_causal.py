@@ -13,7 +13,7 @@ from coincast.models import MODELS
 from coincast.testing import check_feature, check_model, futures, market
 from coincast.windows import labels
 from coincast.worlds import ramp
-from sampling import drawn
+from sampling import drawn_today
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -27,7 +27,7 @@ def test_model_keeps_its_contract(name):
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("name", drawn(sorted(LIKE_LSTM_T), 2))
+@pytest.mark.parametrize("name", drawn_today(sorted(LIKE_LSTM_T), 2))
 def test_so_does_each_network_that_learns_as_another_does(name):
     check_model(quick(name))
 
