@@ -13,7 +13,7 @@ from coincast.candles import PRICES, Candles
 from coincast.errors import RecipeError
 from coincast.features import FEATURES, Feature, compute, needs, register
 from coincast.features import feature as features
-from made import DAILY, START, candles_of, walk
+from made import DAILY, HOURLY, START, candles_of, walk
 
 NAMES = sorted(FEATURES)
 OUTSIDE = needs(NAMES)
@@ -147,6 +147,30 @@ def test_the_first_features_by_a_loop():
         volatility.append(math.sqrt(variance) if i >= 20 else math.nan)
     found = compute(candles, ["volatility_94", "close", "log_return"])
     np.testing.assert_allclose(found, np.column_stack([volatility, close, returns]), rtol=1e-12, atol=1e-14)
+
+
+def test_the_typical_range_by_a_loop():
+    candles = bars(120, 6, missing=(90, 91))
+    found, season, mix = compute(candles, ["typical_90", "season_now", "volatility_mix"]).T
+    weight = total = 0.0
+    for i in range(len(candles)):
+        if candles.frame["observed"][i]:
+            wide = math.log(candles.frame["high"][i] / candles.frame["low"][i]) ** 2 / (4 * math.log(2))
+            total = 0.9 * total + math.log(wide + 1e-8) / 2 - season[i]
+            weight = 0.9 * weight + 1
+        if i >= 60:
+            assert found[i] == pytest.approx(total / weight - math.log(mix[i]), rel=1e-9)
+
+
+def test_a_lively_hour_is_no_lively_day():
+    """Hours that are three times as wide each afternoon: the typical range hardly knows."""
+    hours = 24 * 7 * 20
+    lively = np.where(np.arange(hours) % 24 < 12, 0.003, 0.001)
+    candles = with_ranges(candles_of(100 * np.exp(np.cumsum(lively * (-1.0) ** np.arange(hours))), feed=HOURLY))
+    names = ["typical_70", "range_70", "volatility_mix"]
+    typical, ranges, mix = compute(candles, names)[-24 * 7 :].T
+    # The profile found is mixed with an even one, so a trace of the day is left.
+    assert np.ptp(typical + np.log(mix)) < np.ptp(ranges + np.log(mix)) / 3
 
 
 def test_a_bar_is_filled_where_it_is_missing_and_was_not_lent():

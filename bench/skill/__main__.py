@@ -15,7 +15,8 @@ if __name__ == "__main__":
         if name == "panel":
             print("\n".join(panel.run()))
         elif name == "sealed":
-            print("\n".join(sealed.run()))
+            for told in sealed.run():
+                print(told, flush=True)
         else:
             found = {"daily": daily, "hourly": hourly}[name].run()
             for horizon in sorted({line.horizon for line in found}):

@@ -72,22 +72,20 @@ FUSIONS: Sequence[Fused] = (
 REFERENCES = ("garch-t", "har-t, hourly realised")
 
 
-def coin(name: str) -> Candles:
-    """A coin of the panel."""
-    return candles_of(f"panel/{name}usd_yahoo_1d.csv.gz", f"yahoo:{name.upper()}/USD:1d", END).candles
+def coin(name: str, end: datetime = END) -> Candles:
+    """A coin of the panel, its bars before `end`."""
+    return candles_of(f"panel/{name}usd_yahoo_1d.csv.gz", f"yahoo:{name.upper()}/USD:1d", end).candles
 
 
-def study() -> Study:
-    bare = candles_of(FILE, "coinbase:BTC/USD:1d", END).candles
-    hours = candles_of("hourly/btcusdt_binance_1h.csv.gz", "binance:BTC/USDT:1h", END).candles
+def study(test_from: datetime = START, end: datetime = END) -> Study:
+    """The daily candles before `end`, alone and with what may be known beside them, judged from `test_from`."""
+    bare = candles_of(FILE, "coinbase:BTC/USD:1d", end).candles
+    hours = candles_of("hourly/btcusdt_binance_1h.csv.gz", "binance:BTC/USDT:1h", end).candles
     series = [read(study_data() / f"exog/{file}.csv.gz", name, "BTC") for name, file in OUTSIDE.items()]
     seen = {"bare": bare, "realised": with_realised(bare, hours), "outside": join(bare, *series)}
-    return Study("daily", seen, START, (1, 7), 90, [coin(name) for name in COINS])
+    return Study("daily", seen, test_from, (1, 7), 90, [coin(name, end) for name in COINS])
 
 
 def run() -> list[Line]:
     done = study()
-    told = {row.label: done.walk(row) for row in ROWS}
-    for label, rule, members in FUSIONS:
-        told[label] = done.fuse(label, rule, [told[name] for name in members])
-    return lines(told.values(), done.candles["bare"], REFERENCES)
+    return lines(done.climb(ROWS, FUSIONS), done.candles["bare"], REFERENCES)

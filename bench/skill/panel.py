@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from coincast.backtest import backtest, silent, transfer
+from coincast.calibrate import Calibrated
 from coincast.combine import Fusion
 from coincast.combiner import combined
 from coincast.forecast import Forecast
@@ -37,7 +39,9 @@ SEEDS = tuple(range(4))
 GROUPS = (("ada", "doge", "uni"), ("avax", "eth", "xlm"), ("bch", "dot", "xrp"), ("bnb", "link", "ltc"))
 LEARNERS = ("lstm-t", "gru-t", "tcn-t", "har-t")
 OWN = "har-t of its own"
-FUSIONS = {"fusion of lstm-t and har-t": ("lstm-t", "har-t"), "fusion of all": (*LEARNERS, OWN)}
+ALL = "fusion of all"
+FUSIONS = {"fusion of lstm-t and har-t": ("lstm-t", "har-t"), ALL: (*LEARNERS, OWN)}
+CALIBRATED = f"{ALL}, calibrated"
 
 
 def recipe(model: str) -> Recipe:
@@ -45,15 +49,24 @@ def recipe(model: str) -> Recipe:
     return found
 
 
-def left_out(group: Sequence[str], _: Watch) -> list[Forecast]:
+class Group(NamedTuple):
+    """Coins left out together, and when they are judged."""
+
+    names: Sequence[str]
+    test_from: datetime
+    end: datetime
+
+
+def left_out(group: Group, _: Watch) -> list[Forecast]:
     """Of the coins of a group: what each learner says, what `har-t` and `garch-t` say that know them, and fusions."""
-    bitcoin = candles_of(FILE, "coinbase:BTC/USD:1d", END).candles
-    seen = [bitcoin, *(coin(name) for name in COINS if name not in group)]
-    unseen = [coin(name) for name in group]
-    told = [transfer(recipe(model), seen, unseen, START) for model in LEARNERS]
+    names, test_from, end = group
+    bitcoin = candles_of(FILE, "coinbase:BTC/USD:1d", end).candles
+    seen = [bitcoin, *(coin(name, end) for name in COINS if name not in names)]
+    unseen = [coin(name, end) for name in names]
+    told = [transfer(recipe(model), seen, unseen, test_from) for model in LEARNERS]
     out = []
     for candles, *forecasts in zip(unseen, *told, strict=True):
-        first = max(START, candles.start + YEAR)
+        first = max(test_from, candles.start + YEAR)
         own, garch = (walk.forecast for walk in backtest([recipe("har-t"), recipe("garch-t")], candles, first))
         known = [*(_since(forecast, first) for forecast in forecasts), replace(own, model=OWN)]
         by_name = {forecast.model: forecast for forecast in known}
@@ -61,7 +74,12 @@ def left_out(group: Sequence[str], _: Watch) -> list[Forecast]:
             replace(combined(Fusion(members, "equal"), [by_name[name] for name in members], candles), model=label)
             for label, members in FUSIONS.items()
         ]
-        out += [*known, *fused, garch]
+        [calibrated] = [
+            replace(combined(Calibrated(ALL), [forecast], candles), model=CALIBRATED)
+            for forecast in fused
+            if forecast.model == ALL
+        ]
+        out += [*known, *fused, calibrated, garch]
     return out
 
 
@@ -69,10 +87,11 @@ def _since(forecast: Forecast, first: datetime) -> Forecast:
     return forecast.take(forecast.origin >= np.datetime64(first.replace(tzinfo=None)))
 
 
-def run() -> list[str]:
-    """The table's lines."""
-    told = [forecast for _, group in Processes(2)(left_out, GROUPS, silent) for forecast in group]
-    by_coin = {name.upper(): coin(name) for name in COINS}
+def run(test_from: datetime = START, end: datetime = END) -> list[str]:
+    """The table's lines: the panel's bars before `end`, judged from `test_from`."""
+    groups = [Group(names, test_from, end) for names in GROUPS]
+    told = [forecast for _, group in Processes(2)(left_out, groups, silent) for forecast in group]
+    by_coin = {name.upper(): coin(name, end) for name in COINS}
     scores = pl.concat(
         score(forecast, by_coin[forecast.feed.base]).with_columns(coin=pl.lit(forecast.feed.base)) for forecast in told
     )
@@ -89,7 +108,7 @@ def _rows(scores: pl.DataFrame) -> Iterator[str]:
     fixed = ("never seen", "pooled", "days clustered, t", "ahead on", "80 / 95 % held", "outside 99 % on a coin")
     yield "| " + " | ".join((*fixed, *names)) + " |"
     yield "|" + "---|" * (len(fixed) + len(names))
-    for model in (*LEARNERS, OWN, *FUSIONS):
+    for model in (*LEARNERS, OWN, *FUSIONS, CALIBRATED):
         own = rows.filter(pl.col("model") == model)
         days = (
             own.group_by("origin")

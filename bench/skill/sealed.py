@@ -8,31 +8,40 @@ Run when choices are frozen, never to choose: every run is an opening, and is wr
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from .. import daily as long_series
-from ..daily import candles_of
-from . import daily, hourly
-from .study import RESULTS, Study, lines, table
+from . import daily, hourly, panel
+from .study import RESULTS, Fused, Row, Study, lines, table
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 10, 1, tzinfo=UTC)
-# By feed: its file, what the study tried on it, and bars between refits.
-STUDIES = {
-    "coinbase:BTC/USD:1d": (long_series.FILE, daily, 90),
-    "binance:BTC/USDT:1h": ("hourly/btcusdt_binance_1h.csv.gz", hourly, 2880),
-}
 
 
 def run() -> Iterator[str]:
-    """A table an endpoint: the fusion and all that it is made of or judged by."""
-    for name, declared in tomllib.loads((RESULTS / "endpoints.toml").read_text()).items():
-        file, ladder, refit_every = STUDIES[declared["feed"]]
-        candles = candles_of(file, declared["feed"], END).candles
-        done = Study(name, {"bare": candles}, START, (declared["horizon"],), refit_every)
-        label, rule, members = next(fused for fused in ladder.FUSIONS if fused[0] == declared["model"])
-        rows = [row for row in ladder.ROWS if row.label in {*members, declared["reference"]}]
-        told = {row.label: done.walk(row) for row in rows}
-        told[label] = done.fuse(label, rule, [told[member] for member in members])
-        found = lines(told.values(), candles, [declared["reference"]])
-        yield f"\n{name}: {declared['question']}, {found[0].n} origins\n\n{table(found, declared['horizon'])}"
+    """A table an endpoint: what is declared, all that it is made of, and all that the study compares it with."""
+    declared = tomllib.loads((RESULTS / "endpoints.toml").read_text())
+    yield from _tables([declared["daily"]], daily.study(START, END), daily.ROWS, daily.FUSIONS, daily.REFERENCES)
+    by_hours = [declared["hourly"], declared["hourly-day"]]
+    yield from _tables(by_hours, hourly.study(START, END), hourly.ROWS, hourly.FUSIONS, hourly.REFERENCES)
+    yield f"\n{_title(declared['panel'])}\n"
+    yield from panel.run(START, END)
+
+
+def _tables(
+    endpoints: Sequence[Mapping[str, Any]],
+    study: Study,
+    rows: Sequence[Row],
+    fusions: Sequence[Fused],
+    references: Sequence[str],
+) -> Iterator[str]:
+    judged = [fused for fused in fusions if fused[0] in {endpoint["model"] for endpoint in endpoints}]
+    needed = {*references, *(member for _, _, members in judged for member in members)}
+    told = study.climb([row for row in rows if row.label in needed], judged)
+    found = lines(told, study.candles["bare"], references)
+    for endpoint in endpoints:
+        yield f"\n{_title(endpoint)}, {found[0].n} origins\n\n{table(found, endpoint['horizon'])}"
+
+
+def _title(endpoint: Mapping[str, Any]) -> str:
+    return f"{endpoint['question']}: {endpoint['model']} against {endpoint['reference']}, {endpoint['feed']}"

@@ -87,6 +87,13 @@ class Study:
         print(f"{self.name}: {row.label}, {perf_counter() - began:.0f} s", flush=True)
         return replace(walk.forecast, model=row.label)
 
+    def climb(self, rows: Iterable[Row], fusions: Iterable[Fused]) -> list[Forecast]:
+        """Every row, then what is made of them."""
+        told = {row.label: self.walk(row) for row in rows}
+        for label, rule, members in fusions:
+            told[label] = self.fuse(label, rule, [told[member] for member in members])
+        return list(told.values())
+
     def fuse(self, label: str, rule: Rule, members: Sequence[Forecast]) -> Forecast:
         """Rows as one, by weights learnt from settled forecasts."""
         names = tuple(forecast.model for forecast in members)

@@ -34,7 +34,7 @@ def _square_return() -> pl.Expr:
     return pl.when(~_filled()).then(_log_return().pow(2))
 
 
-def _average(values: pl.Expr, decay: float) -> pl.Expr:
+def exponential_average(values: pl.Expr, decay: float) -> pl.Expr:
     """An exponential average, normalised by its weights, so that its start needs no guess."""
     return values.ewm_mean(alpha=1 - decay, adjust=True, ignore_nulls=True).forward_fill()
 
@@ -73,7 +73,7 @@ def _range_volatility(decay: float) -> Feature:
     """A bar that did not move does not make it 0: it is an average."""
 
     def expression(_: Interval) -> pl.Expr:
-        return (_average(range_variance(), decay) + STILL).sqrt()
+        return (exponential_average(range_variance(), decay) + STILL).sqrt()
 
     name = f"range_volatility_{round(100 * decay)}"
     return Feature(name, expression, 20, f"root of Parkinson's range variance, exponential average, decay {decay}")
@@ -97,26 +97,26 @@ MIX_WARM_UP = 60
 
 def _log_volatility(variance: pl.Expr, decay: float) -> pl.Expr:
     """Logarithm of the root of a variance's exponential average."""
-    return (_average(variance, decay) + STILL).log() / 2
+    return (exponential_average(variance, decay) + STILL).log() / 2
 
 
-def _log_mix() -> pl.Expr:
-    """Half from the ranges of the last days, half from the returns of the last weeks."""
+def log_mix() -> pl.Expr:
+    """Logarithm of `volatility_mix`: half from the ranges of the last days, half from the returns of the last weeks."""
     return (_log_volatility(range_variance(), 0.8) + _log_volatility(_square_return(), 0.97)) / 2
 
 
 def _shock() -> pl.Expr:
-    return (_log_return() / _log_mix().shift(1).exp()).clip(-5, 5)
+    return (_log_return() / log_mix().shift(1).exp()).clip(-5, 5)
 
 
 def _volume_surprise() -> pl.Expr:
     volume = pl.when(~_filled()).then(pl.col("volume").log1p())
-    return (volume - _average(volume, 0.9).shift(1)).clip(-2, 2).fill_null(0.0)
+    return (volume - exponential_average(volume, 0.9).shift(1)).clip(-2, 2).fill_null(0.0)
 
 
 def _against_mix(name: str, variance: Callable[[], pl.Expr], decay: float, says: str) -> Feature:
     def expression(_: Interval) -> pl.Expr:
-        return (_log_volatility(variance(), decay) - _log_mix()).clip(-2.5, 2.5)
+        return (_log_volatility(variance(), decay) - log_mix()).clip(-2.5, 2.5)
 
     return Feature(name, expression, MIX_WARM_UP, f"ln(volatility of {says} / volatility_mix), within 2.5")
 
@@ -124,7 +124,7 @@ def _against_mix(name: str, variance: Callable[[], pl.Expr], decay: float, says:
 for _feature in (
     Feature(
         "volatility_mix",
-        lambda _: _log_mix().exp(),
+        lambda _: log_mix().exp(),
         MIX_WARM_UP,
         "geometric mean of Parkinson's range volatility (exponential average, decay 0.8) and of the returns' (0.97)",
     ),

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from ..feed import Interval
 from .feature import Feature, bars_of, register
-from .volatility import STILL, range_variance
+from .volatility import MIX_WARM_UP, STILL, exponential_average, log_mix, range_variance
 
 WEEK = timedelta(weeks=1)
 # Weeks in which a past bar loses half its weight in the profile of its slot.
@@ -78,6 +78,20 @@ def _season(interval: Interval, skipped: int, counted: int) -> pl.Expr:
     mean_square = known.pow(2).rolling_mean(counted, min_samples=1)
     return mean_square.shift(bars - skipped - counted).fill_null(1.0).log() / 2
 
+
+def _typical(decay: float) -> Feature:
+    """One wide bar moves a mean of logarithms little, and a lively hour is no lively day."""
+
+    def expression(interval: Interval) -> pl.Expr:
+        logarithm = (range_variance() + STILL).log() / 2 - _season(interval, -1, 1)
+        return (exponential_average(logarithm, decay) - log_mix()).clip(-2.5, 2.5)
+
+    says = f"ln(geometric mean of ranges, the week taken out, decay {decay} / volatility_mix), within 2.5"
+    return Feature(f"typical_{round(100 * decay)}", expression, MIX_WARM_UP, says)
+
+
+for _decay in (0.7, 0.9, 0.98):
+    register(_typical(_decay))
 
 for _feature in (
     Feature(

@@ -24,7 +24,7 @@ from ..forecaster import Fit, State, Watch
 from ..space import Choice, Range, Space
 from ..student_t import quantiles
 from ..windows import Windows
-from .scaled import INPUTS, expected_move, lessons
+from .scaled import INPUTS, REMEMBERED, expected_move, lessons
 
 if TYPE_CHECKING:
     import lightgbm
@@ -36,7 +36,7 @@ DOF = 4.0
 
 @dataclass(frozen=True)
 class BoostedQ:
-    """LightGBM's quantile regression on the inputs of `lstm-t` and the calendar.
+    """LightGBM's quantile regression on the inputs of `linear-t`.
 
     Args:
         volatility: the feature that returns are divided by, per bar.
@@ -58,7 +58,7 @@ class BoostedQ:
         "half_life": Range(100.0, 10_000.0, log=True),
     }
     volatility: str = "volatility_mix"
-    inputs: tuple[str, ...] = INPUTS
+    inputs: tuple[str, ...] = (*INPUTS, *REMEMBERED)
     half_life: float = 1000.0
     trees: int = 60
     leaves: int = 4

@@ -3,9 +3,10 @@
     y = s sqrt(h) exp(a + b x) z,   z ~ t(nu)
 
 s is a causal volatility and x are the inputs of `lstm-t`, all of the origin's own bar: ratios of faster and slower
-volatilities, the last shock, volume, the week. One regression a horizon, by penalised maximum likelihood. It remembers
-what averages remember and bends nothing; what an LSTM gains beyond it, it gains by being an LSTM. That a linear map is
-hard to beat: Zeng, Chen, Zhang and Xu 2023, "Are transformers effective for time series forecasting?", AAAI 37.
+volatilities, the last shock, volume, the week; and three averages more that an LSTM can keep by itself. One regression
+a horizon, by penalised maximum likelihood. It remembers what averages remember and bends nothing; what an LSTM gains
+beyond it, it gains by being an LSTM. That a linear map is hard to beat: Zeng, Chen, Zhang and Xu 2023, "Are
+transformers effective for time series forecasting?", AAAI 37.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..forecaster import Fit, State, Watch
 from ..space import Range, Space
 from ..student_t import quantiles, regress
 from ..windows import Scaler, Windows
-from .scaled import INPUTS, expected_move, lessons
+from .scaled import INPUTS, REMEMBERED, expected_move, lessons
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class LinearT:
         "ridge": Range(0.1, 1000.0, log=True),
     }
     volatility: str = "volatility_mix"
-    inputs: tuple[str, ...] = INPUTS
+    inputs: tuple[str, ...] = (*INPUTS, *REMEMBERED)
     half_life: float = 1000.0
     ridge: float = 10.0
     lookback: int = 1

@@ -34,6 +34,8 @@ INPUTS = (
     "range_week",
     "range_month",
 )
+# What a network averages by itself, for models that see one bar.
+REMEMBERED = ("typical_70", "typical_90", "typical_98")
 
 
 class Lessons(NamedTuple):
