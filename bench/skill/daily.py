@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from coincast.candles import Candles
 from coincast.external import join, read
 from coincast.models.har_t import CALENDAR
-from coincast.models.scaled import INPUTS
+from coincast.models.scaled import INPUTS, REMEMBERED
 from coincast.realised import with_realised
 
 from ..daily import FILE, candles_of
@@ -48,6 +48,7 @@ ROWS = (
     Row("lstm-t, past shocks alone", "lstm-t", {"inputs": INPUTS[:2]}),
     Row("lstm-t, + volatilities and volume", "lstm-t", {"inputs": INPUTS[:10]}),
     Row("lstm-t", "lstm-t"),
+    Row("lstm-t, + typical ranges", "lstm-t", {"inputs": (*INPUTS, *REMEMBERED)}),
     Row("lstm-t, + hourly realised", "lstm-t", {"inputs": (*INPUTS, *REALISED)}, "realised"),
     Row("lstm-t, + mood and markets", "lstm-t", {"inputs": (*INPUTS, *FEELS)}, "outside"),
     Row("lstm-skewt", "lstm-skewt"),

@@ -37,7 +37,7 @@ YEAR = timedelta(days=365)
 SEEDS = tuple(range(4))
 # Every coin is left out once; the groups mix old and new, large and small.
 GROUPS = (("ada", "doge", "uni"), ("avax", "eth", "xlm"), ("bch", "dot", "xrp"), ("bnb", "link", "ltc"))
-LEARNERS = ("lstm-t", "gru-t", "tcn-t", "har-t")
+LEARNERS = ("lstm-t", "lstm-skewt", "lstm-q", "gru-t", "tcn-t", "har-t")
 OWN = "har-t of its own"
 ALL = "fusion of all"
 FUSIONS = {"fusion of lstm-t and har-t": ("lstm-t", "har-t"), ALL: (*LEARNERS, OWN)}
