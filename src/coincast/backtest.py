@@ -11,7 +11,7 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -196,7 +196,10 @@ def transfer(
     """
     told: list[list[Forecast]] = [[] for _ in unseen]
     windows = [recipe.windows(candles) for candles in unseen]
-    for block in blocks([recipe], panel[0], test_from, panel[1:]):
+    *walked, last = blocks([recipe], panel[0], test_from, panel[1:])
+    # Where the coin that refits are counted along ends before the one that is forecast, the last fit goes on.
+    goes_on = max(candles.end + candles.feed.interval.delta for candles in unseen)
+    for block in (*walked, replace(last, end=max(last.end, goes_on))):
         fitted = fit_windows(recipe, block.windows, block.cutoff)
         for parts, asked in zip(told, windows, strict=True):
             served = asked.between(block.cutoff, block.end)

@@ -107,17 +107,22 @@ def dirty(candles: Candles) -> Candles:
 @pytest.mark.parametrize("name", ["har-t", "linear-t", "lstm-t"])
 @pytest.mark.parametrize("harm", [dead, dirty])
 def test_a_dead_or_dirty_coin_does_not_bend_the_rest(name, harm):
-    """Of eight coins one is spoilt; the bands of ours are as wide as with the others, within 6 % on average."""
-    others = [coin(f"C{seed}", seed) for seed in range(2, 8)]
+    """Of eight coins one is spoilt; the bands of ours are as wide as with the others, within 7 % on average over three
+    panels.
+    """
     asked = Recipe(quick(name), horizons=(1,), seeds=(0,))
-    widths = []
-    for beside in (others, [*others, harm(coin("BAD", 9))]):
-        windows = asked.windows(OWN, beside)
-        fitted = fit_windows(asked, windows, CUTOFF)
-        values = fitted.predict(windows.between(CUTOFF, OWN.end)).values[:, 0]
-        assert np.isfinite(values).all()
-        widths.append(values[:, 149] - values[:, 49])
-    assert np.abs(np.log(widths[1] / widths[0])).mean() < 0.06
+    bent = []
+    for first in (2, 20, 40):
+        others = [coin(f"C{seed}", seed) for seed in range(first, first + 6)]
+        widths = []
+        for beside in (others, [*others, harm(coin("BAD", 9))]):
+            windows = asked.windows(OWN, beside)
+            fitted = fit_windows(asked, windows, CUTOFF)
+            values = fitted.predict(windows.between(CUTOFF, OWN.end)).values[:, 0]
+            assert np.isfinite(values).all()
+            widths.append(values[:, 149] - values[:, 49])
+        bent.append(np.abs(np.log(widths[1] / widths[0])).mean())
+    assert np.mean(bent) < 0.07
 
 
 @pytest.mark.parametrize("name", ["har-t", "lstm-t"])
@@ -144,3 +149,12 @@ def test_a_coin_never_seen_is_forecast_by_what_the_panel_taught():
     assert np.array_equal(told.values[:20], first.predict(served).values)
     assert np.array_equal(told.values[0], same.values[0])
     assert len(told) == BARS - KNOWN + 1
+
+
+def test_a_coin_that_ends_does_not_end_the_forecasts_of_one_never_seen():
+    asked, unseen = Recipe(HarT(), horizons=(1,), refit_every=20), coin("ZZZ", 5)
+    ended = OWN.until(from_numpy(OWN.known_at[KNOWN + 4]))
+    [told] = transfer(asked, [ended, OTHER], [unseen], CUTOFF)
+    [whole] = transfer(asked, [OWN, OTHER], [unseen], CUTOFF)
+    assert np.array_equal(told.origin, whole.origin)
+    assert np.array_equal(told.values[:20], whole.values[:20])
