@@ -124,8 +124,8 @@ def test_bars_that_were_filled_in_are_no_quiet_days(model):
     alone, marked, quiet = learnt(model, closes), learnt(model, gap, range(700, 760)), learnt(model, gap)
     for name, value in alone.items():
         assert marked[name] == pytest.approx(value, rel=1e-6), name
-    tail = "nu" if "nu" in alone else "eta"
-    assert quiet[tail] != pytest.approx(alone[tail], rel=0.05)
+    # Two months without a move leave the search without an end: where it stops is the machine's choice, but not there.
+    assert quiet["omega"] != pytest.approx(alone["omega"], rel=0.5)
 
 
 def test_a_search_that_goes_astray_is_begun_again():
