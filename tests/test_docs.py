@@ -10,6 +10,7 @@ import pytest
 
 import coincast
 from coincast import cli
+from coincast.features import needs
 from coincast.models import COMBINERS, MODELS
 from coincast.recipe import load_plugin, read_settings, recipes
 from coincast.testing import check_model
@@ -56,6 +57,17 @@ def test_the_recipe_in_the_readme_is_one(tmp_path):
     file.write_text(content)
     [recipe] = recipes(["lstm-t"], read_settings(file))
     assert (recipe.horizons, recipe.seeds, recipe.model.units) == ((1, 7), (0, 1, 2, 3), 24)
+
+
+def test_the_recipe_of_the_best_is_one(tmp_path):
+    skill = (ROOT / "docs" / "skill.md").read_text()
+    [content] = re.findall(r"^```toml\n(.*?)^```", skill, flags=re.MULTILINE | re.DOTALL)
+    [names] = re.findall(r"--models ([\w,-]+)$", skill, flags=re.MULTILINE)
+    file = tmp_path / "recipe.toml"
+    file.write_text(content)
+    *networks, regression, fusion = recipes(names.split(",")[1:], read_settings(file))
+    assert fusion.model.members == tuple(recipe.model.name for recipe in (*networks, regression))
+    assert needs(regression.model.features) == ("realised_variance",)
 
 
 def test_every_command_in_the_readme_exists_with_its_options(capsys, monkeypatch):

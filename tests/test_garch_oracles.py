@@ -12,6 +12,7 @@ import pytest
 from arch import arch_model
 from arch.data import sp500
 
+from coincast.feed import from_numpy
 from coincast.forecast import LEVELS
 from coincast.forecaster import unwatched
 from coincast.models import garch
@@ -63,7 +64,7 @@ FAMILY = pytest.mark.parametrize("model", [GarchT(), GjrSkewT(), EgarchSkewT()],
 def test_a_garch_filters_as_arch_does(model):
     """The variance of the day after, with arch's parameters, from the whole series and from windows cut short."""
     result = fitted(**model.form)
-    p = {name: float(result.params[key]) for name, key in model.estimated.items()}
+    p = {**{name: float(result.params[key]) for name, key in model.estimated.items()}, "usual": 1.0}
     arch_variance = result.forecast(horizon=1, reindex=False).variance.to_numpy().item()
     assert model.next_variance(p, returns().to_numpy()[None]).item() == pytest.approx(arch_variance, rel=1e-9)
     bars = np.arange(2000, 5030, 500)
@@ -97,7 +98,7 @@ def test_garch_t_forecasts_variance_as_the_formula_says():
 
 def test_a_window_with_little_past_is_filtered_as_if_alone():
     """What stands beside it in a batch, longer or shorter, changes no bit."""
-    parameters = {"mu": 0.05, "omega": 0.02, "alpha": 0.1, "beta": 0.88}
+    parameters = {"mu": 0.05, "omega": 0.02, "alpha": 0.1, "beta": 0.88, "usual": 1.5}
     batch = np.stack([returns().to_numpy()[k : k + 100] for k in (0, 400, 800)])
     batch[1, :70] = np.nan
     batch[2, :40] = np.nan
@@ -126,6 +127,22 @@ def test_bars_that_were_filled_in_are_no_quiet_days(model):
         assert marked[name] == pytest.approx(value, rel=1e-6), name
     # Two months without a move leave the search without an end: where it stops is the machine's choice, but not there.
     assert quiet["omega"] != pytest.approx(alone["omega"], rel=0.5)
+
+
+@FAMILY
+def test_a_hole_longer_than_its_memory_leaves_a_garch_what_it_knew(model):
+    """Its window then holds a single return, or none; bands are as wide as before, not as that return happens to be."""
+    closes = 1000 * np.exp(np.cumsum(returns().to_numpy()[-1000:] / 100))
+    candles = candles_of(np.insert(closes, 700, np.full(1600, closes[699])), range(700, 2300))
+    windows = cut(candles, model.features, model.lookback, (1,), model.at_least)
+    after = windows.newest(300)
+    state = model.fit(windows.settled(by=from_numpy(after.origin[0])), (0,), unwatched).state
+    assert {name: state[name] for name in state} == {
+        name: pytest.approx(value, rel=1e-6) for name, value in learnt(model, closes[:701]).items()
+    }
+    width = np.subtract(*model.predict(state, after)[:, 0, [179, 19]].T)
+    usual = np.subtract(*np.quantile(np.diff(np.log(closes[:700])), [0.9, 0.1]))
+    assert ((usual / 4 < width[:20]) & (width[:20] < 4 * usual)).all()
 
 
 def test_a_search_that_goes_astray_is_begun_again():

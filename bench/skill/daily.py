@@ -19,7 +19,7 @@ from coincast.realised import with_realised
 
 from ..daily import FILE, candles_of
 from ..data import study_data
-from .study import Fused, Line, Row, Study, lines
+from .study import FIVE, Fused, Line, Row, Study, lines
 
 END = datetime(2024, 1, 1, tzinfo=UTC)
 START = datetime(2019, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ ROWS = (
     Row("lstm-t, of 13 coins", "lstm-t", panel=True),
 )
 TWO = ("lstm-t", "har-t, hourly realised")
-SIX = ("lstm-t", "lstm-skewt", "lstm-q", "gru-t", "tcn-t", "har-t, hourly realised")
+SIX = (*FIVE, "har-t, hourly realised")
 FUSIONS: Sequence[Fused] = (
     ("fusion of lstm-t and har-t", "equal", ("lstm-t", "har-t")),
     ("fusion of lstm-t and har-t, hourly realised", "equal", TWO),

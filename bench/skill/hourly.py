@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from coincast.models.scaled import INPUTS, REMEMBERED
 
 from ..daily import candles_of
-from .study import Fused, Line, Row, Study, lines
+from .study import FIVE, Fused, Line, Row, Study, lines
 
 END = datetime(2024, 1, 1, tzinfo=UTC)
 START = datetime(2021, 1, 1, tzinfo=UTC)
@@ -35,7 +35,6 @@ ROWS = (
     Row("gru-t", "gru-t", NETWORK),
     Row("tcn-t", "tcn-t", NETWORK),
 )
-FIVE = ("lstm-t", "lstm-skewt", "lstm-q", "gru-t", "tcn-t")
 FUSIONS: Sequence[Fused] = (
     ("fusion of lstm-t and linear-t", "equal", ("lstm-t", "linear-t")),
     ("fusion of lstm-t, linear-t and boosted-q", "equal", ("lstm-t", "linear-t", "boosted-q")),

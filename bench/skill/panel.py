@@ -30,14 +30,14 @@ from coincast.workers import Processes
 
 from ..daily import FILE, candles_of
 from .daily import COINS, END, coin
-from .study import outside
+from .study import FIVE, outside
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
 SEEDS = tuple(range(4))
 # Every coin is left out once; the groups mix old and new, large and small.
 GROUPS = (("ada", "doge", "uni"), ("avax", "eth", "xlm"), ("bch", "dot", "xrp"), ("bnb", "link", "ltc"))
-LEARNERS = ("lstm-t", "lstm-skewt", "lstm-q", "gru-t", "tcn-t", "har-t")
+LEARNERS = (*FIVE, "har-t")
 OWN = "har-t of its own"
 ALL = "fusion of all"
 FUSIONS = {"fusion of lstm-t and har-t": ("lstm-t", "har-t"), ALL: (*LEARNERS, OWN)}
@@ -70,16 +70,14 @@ def left_out(group: Group, _: Watch) -> list[Forecast]:
         own, garch = (walk.forecast for walk in backtest([recipe("har-t"), recipe("garch-t")], candles, first))
         known = [*(_since(forecast, first) for forecast in forecasts), replace(own, model=OWN)]
         by_name = {forecast.model: forecast for forecast in known}
-        fused = [
-            replace(combined(Fusion(members, "equal"), [by_name[name] for name in members], candles), model=label)
+        fused = {
+            label: replace(
+                combined(Fusion(members, "equal"), [by_name[name] for name in members], candles), model=label
+            )
             for label, members in FUSIONS.items()
-        ]
-        [calibrated] = [
-            replace(combined(Calibrated(ALL), [forecast], candles), model=CALIBRATED)
-            for forecast in fused
-            if forecast.model == ALL
-        ]
-        out += [*known, *fused, calibrated, garch]
+        }
+        calibrated = replace(combined(Calibrated(ALL), [fused[ALL]], candles), model=CALIBRATED)
+        out += [*known, *fused.values(), calibrated, garch]
     return out
 
 

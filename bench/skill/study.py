@@ -25,6 +25,8 @@ from coincast.workers import Processes
 
 RESULTS = Path(__file__).parent
 BANDS = (80, 95)
+# The networks that are averaged.
+FIVE = ("lstm-t", "lstm-skewt", "lstm-q", "gru-t", "tcn-t")
 # Standard errors to either side of 99 % of a normal law.
 SURE = 2.576
 Rule = Literal["equal", "ewa", "boa", "stack"]

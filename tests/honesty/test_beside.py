@@ -108,7 +108,7 @@ def dirty(candles: Candles) -> Candles:
 @pytest.mark.parametrize("harm", [dead, dirty])
 def test_a_dead_or_dirty_coin_does_not_bend_the_rest(name, harm):
     """Of eight coins one is spoilt; the bands of ours are as wide as with the others, within 7 % on average over three
-    panels.
+    panels, within 9 % on each.
     """
     asked = Recipe(quick(name), horizons=(1,), seeds=(0,))
     bent = []
@@ -123,6 +123,7 @@ def test_a_dead_or_dirty_coin_does_not_bend_the_rest(name, harm):
             widths.append(values[:, 149] - values[:, 49])
         bent.append(np.abs(np.log(widths[1] / widths[0])).mean())
     assert np.mean(bent) < 0.07
+    assert max(bent) < 0.09
 
 
 @pytest.mark.parametrize("name", ["har-t", "lstm-t"])

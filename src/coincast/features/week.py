@@ -90,9 +90,6 @@ def _typical(decay: float) -> Feature:
     return Feature(f"typical_{round(100 * decay)}", expression, MIX_WARM_UP, says)
 
 
-for _decay in (0.7, 0.9, 0.98):
-    register(_typical(_decay))
-
 for _feature in (
     Feature(
         "week_sine",
@@ -117,5 +114,6 @@ for _feature in (
     ),
     Feature("season_next", lambda i: _season(i, 0, 1), 0, "the same of the next bar"),
     Feature("season_day", lambda i: _season(i, 0, bars_of(i, 1)), 0, "the same of the next day, its root mean square"),
+    *map(_typical, (0.7, 0.9, 0.98)),
 ):
     register(_feature)

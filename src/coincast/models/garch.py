@@ -38,6 +38,7 @@ SEARCH = {"maxiter": 1000}
 # arch starts the recursion from an exponential average of the first squared residuals.
 BACKCAST_BARS = 75
 BACKCAST_DECAY = 0.94
+WHOLE_BACKCAST = sum(BACKCAST_DECAY**age for age in range(BACKCAST_BARS))
 # Of percents squared: a bar's volatility is between a thousandth of a percent and a thousand.
 LARGEST_LOG_VARIANCE = 13.8
 
@@ -47,14 +48,15 @@ Variance = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class GarchT:
-    """Fitted to the last `lookback` returns at each refit, filtered over the last `lookback` returns at every origin.
+    """Fitted at each refit to the last `lookback` returns that were seen, filtered over each origin's last `lookback`
+    bars.
 
     One step ahead the law is known; further ahead it is simulated with the same draws for every origin, so that equal
     pasts give equal forecasts.
 
     Args:
-        lookback: returns fitted to and filtered over.
-        at_least: returns without which no forecast is made.
+        lookback: returns fitted to, and bars filtered over.
+        at_least: bars without which no forecast is made.
         simulations: paths for horizons beyond one bar; half of them mirror the other half.
     """
 
@@ -79,8 +81,8 @@ class GarchT:
         of what it found, what it finds from a plain start, and the plain start itself.
         """
         fold.demand_settled()
-        returns = _percent(fold.rows[-self.lookback :])
-        percent = returns[np.isfinite(returns)]
+        returns = _percent(fold.rows)
+        percent = returns[np.isfinite(returns)][-self.lookback :]
         # Without a word from arch on percents of a quarter of an hour, which it finds small.
         model = arch_model(percent, mean="Constant", rescale=False, **self.form)
         plain = self.plain(float(percent.mean()), float(percent.var()))
@@ -92,7 +94,9 @@ class GarchT:
             result = model.fit(starting_values=start, disp="off", show_warning=False, options=SEARCH)
             found = max(found, result, key=_likelihood)
         estimates = {name: np.array(found.params[key]) for name, key in self.estimated.items()}
-        return Fit({**estimates, "converged": np.array(found is result and result.convergence_flag == 0)})
+        usual = np.mean((percent - estimates["mu"]) ** 2)
+        converged = found is result and result.convergence_flag == 0
+        return Fit({**estimates, "usual": usual, "converged": np.array(converged)})
 
     def predict(self, state: State, windows: Windows) -> Float[np.ndarray, "window horizon K"]:
         """Quantiles of the law one step ahead; of simulated sums further ahead."""
@@ -138,7 +142,7 @@ class GarchT:
     def next_variance(self, p: Parameters, returns: Float[np.ndarray, "window bar"]) -> Float[np.ndarray, " window"]:
         """The variance one bar after each window, percent squared; NaN, where there was no bar, is passed over."""
         errors = returns - p["mu"]
-        variance = self.start(p, _backcast(errors**2))
+        variance = self.start(p, _backcast(errors**2, p["usual"]))
         for error in errors.T:
             variance = np.where(np.isnan(error), variance, self.step(p, variance, error))
         return variance
@@ -171,12 +175,16 @@ def _percent(rows: Float[np.ndarray, "... feature"]) -> Float[np.ndarray, "..."]
     return np.where(rows[..., 1] == 0, PERCENT * rows[..., 0], np.nan)
 
 
-def _backcast(squares: Float[np.ndarray, "window bar"]) -> Float[np.ndarray, " window"]:
-    """The exponential average of each window's first squares; those that are NaN do not count as bars."""
+def _backcast(squares: Float[np.ndarray, "window bar"], usual: float) -> Float[np.ndarray, " window"]:
+    """The exponential average of each window's first squares; those that are NaN do not count as bars. A window that
+    has too few of them, most of its bars missing, counts the usual square for the rest.
+    """
     known = np.isfinite(squares)
     age = np.cumsum(known, axis=1) - 1
     weights = BACKCAST_DECAY**age * (known & (age < BACKCAST_BARS))
-    return np.asarray((np.where(known, squares, 0.0) * weights).sum(axis=1) / weights.sum(axis=1))
+    seen = weights.sum(axis=1)
+    left = np.where(known.sum(axis=1) < BACKCAST_BARS, WHOLE_BACKCAST - seen, 0.0)
+    return np.asarray(((np.where(known, squares, 0.0) * weights).sum(axis=1) + left * usual) / (seen + left))
 
 
 class _Skewed(GarchT):
