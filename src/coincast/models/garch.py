@@ -94,7 +94,7 @@ class GarchT:
             result = model.fit(starting_values=start, disp="off", show_warning=False, options=SEARCH)
             found = max(found, result, key=_likelihood)
         estimates = {name: np.array(found.params[key]) for name, key in self.estimated.items()}
-        usual = np.mean((percent - estimates["mu"]) ** 2)
+        usual = np.array(np.mean((percent - estimates["mu"]) ** 2))
         converged = found is result and result.convergence_flag == 0
         return Fit({**estimates, "usual": usual, "converged": np.array(converged)})
 
